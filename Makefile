@@ -42,8 +42,10 @@ userspace: ## build library, tool and guests
 tests: userspace ## build the tests
 	@test ! -e selftests/Makefile || $(MAKE) --no-print-directory -C selftests
 
-# What selftests/lab/run puts into the lab.
-lab-files: tests
+# What selftests/lab/run puts into the lab: the tests too, when the kernel
+# source that they need is installed.
+lab-files: userspace
+	@test ! -e /usr/src/linux-source-6.1.tar.xz || $(MAKE) --no-print-directory tests
 
 docs: ## make the documents (needs rst2html)
 	@$(MAKE) --no-print-directory -C Documentation
