@@ -48,12 +48,12 @@ void sim_exit(struct sim *s)
 	free(s->ntlb.e);
 }
 
-static struct sim_entry *set_of(struct sim_array *a, uint64_t page)
+static struct sim_entry *set_of(struct sim_array *a, __u64 page)
 {
 	return a->e + (page % a->sets) * a->ways;
 }
 
-static struct sim_entry *find(struct sim_array *a, uint64_t page, unsigned int size,
+static struct sim_entry *find(struct sim_array *a, __u64 page, unsigned int size,
 			      bool global, unsigned int pcid)
 {
 	struct sim_entry *e;
@@ -99,7 +99,7 @@ static bool better_victim(const struct sim_array *a, const struct sim_entry *e,
 	}
 }
 
-static struct sim_entry *victim(struct sim_array *a, uint64_t page)
+static struct sim_entry *victim(struct sim_array *a, __u64 page)
 {
 	struct sim_entry *set = set_of(a, page), *v = set;
 	unsigned int i;
@@ -113,7 +113,7 @@ static struct sim_entry *victim(struct sim_array *a, uint64_t page)
 	return v;
 }
 
-static struct sim_entry *enter(struct sim *s, struct sim_array *a, uint64_t page,
+static struct sim_entry *enter(struct sim *s, struct sim_array *a, __u64 page,
 			       bool *evicted)
 {
 	struct sim_entry *e = victim(a, page);
@@ -126,7 +126,7 @@ static struct sim_entry *enter(struct sim *s, struct sim_array *a, uint64_t page
 	return e;
 }
 
-static void drop(struct sim_entry *e, uint64_t *dropped)
+static void drop(struct sim_entry *e, __u64 *dropped)
 {
 	memset(e, 0, sizeof(*e));
 	++*dropped;
@@ -138,7 +138,7 @@ static bool serves(const struct sim *s, int i, unsigned int level, unsigned int 
 }
 
 /* Own PCID first, small pages first; then global ones. */
-static struct sim_entry *match(struct sim_array *a, uint64_t gva, unsigned int pcid)
+static struct sim_entry *match(struct sim_array *a, __u64 gva, unsigned int pcid)
 {
 	struct sim_entry *e;
 	int global, size;
@@ -153,7 +153,7 @@ static struct sim_entry *match(struct sim_array *a, uint64_t gva, unsigned int p
 	return NULL;
 }
 
-static bool lookup_level(struct sim *s, unsigned int level, unsigned int kind, uint64_t gva,
+static bool lookup_level(struct sim *s, unsigned int level, unsigned int kind, __u64 gva,
 			 unsigned int pcid, struct sim_entry *copy)
 {
 	struct sim_entry *e;
@@ -174,10 +174,10 @@ static bool lookup_level(struct sim *s, unsigned int level, unsigned int kind, u
 	return hit;
 }
 
-static void insert_level(struct sim *s, unsigned int level, unsigned int kind, uint64_t gva,
+static void insert_level(struct sim *s, unsigned int level, unsigned int kind, __u64 gva,
 			 unsigned int pcid, const struct sim_page *p)
 {
-	uint64_t *ctr = &s->ctr[NPT_CTR_l2_evict];
+	__u64 *ctr = &s->ctr[NPT_CTR_l2_evict];
 	struct sim_entry *e;
 	bool evicted;
 	int i;
@@ -197,8 +197,8 @@ static void insert_level(struct sim *s, unsigned int level, unsigned int kind, u
 	}
 }
 
-unsigned int sim_lookup(struct sim *s, unsigned int kind, uint64_t gva, unsigned int pcid,
-			uint64_t *val)
+unsigned int sim_lookup(struct sim *s, unsigned int kind, __u64 gva, unsigned int pcid,
+			__u64 *val)
 {
 	struct sim_entry e;
 	struct sim_page p;
@@ -229,10 +229,10 @@ unsigned int sim_lookup(struct sim *s, unsigned int kind, uint64_t gva, unsigned
 }
 
 /* Replace without a trace; drop other page sizes of the address. */
-static bool upgrade_array(struct sim_array *a, uint64_t gva, unsigned int pcid,
+static bool upgrade_array(struct sim_array *a, __u64 gva, unsigned int pcid,
 			  const struct sim_page *p)
 {
-	uint64_t page = gva >> page_bits[p->size], ignored = 0;
+	__u64 page = gva >> page_bits[p->size], ignored = 0;
 	struct sim_entry *e;
 	int global, size;
 	bool held = false;
@@ -256,7 +256,7 @@ static bool upgrade_array(struct sim_array *a, uint64_t gva, unsigned int pcid,
 	return held;
 }
 
-void sim_fill(struct sim *s, unsigned int kind, uint64_t gva, unsigned int pcid,
+void sim_fill(struct sim *s, unsigned int kind, __u64 gva, unsigned int pcid,
 	      const struct sim_page *p, bool upgrade)
 {
 	bool held = false;
@@ -279,7 +279,7 @@ static unsigned int total(const struct sim_array *a)
 }
 
 static void flush_array(struct sim_array *a, bool shared, bool any_pcid, unsigned int pcid,
-			uint64_t *dropped)
+			__u64 *dropped)
 {
 	unsigned int i;
 
@@ -291,9 +291,9 @@ static void flush_array(struct sim_array *a, bool shared, bool any_pcid, unsigne
 	}
 }
 
-static uint64_t flush(struct sim *s, bool shared, bool any_pcid, unsigned int pcid)
+static __u64 flush(struct sim *s, bool shared, bool any_pcid, unsigned int pcid)
 {
-	uint64_t dropped = 0, caches = 0;
+	__u64 dropped = 0, caches = 0;
 	int i;
 
 	for (i = 0; i < NPT_TLB_UNITS; i++)
@@ -306,24 +306,24 @@ static uint64_t flush(struct sim *s, bool shared, bool any_pcid, unsigned int pc
 	return dropped;
 }
 
-uint64_t sim_flush_all(struct sim *s)
+__u64 sim_flush_all(struct sim *s)
 {
 	return flush(s, true, true, 0);
 }
 
-uint64_t sim_flush_nonglobal(struct sim *s)
+__u64 sim_flush_nonglobal(struct sim *s)
 {
 	return flush(s, false, true, 0);
 }
 
-uint64_t sim_flush_pcid(struct sim *s, unsigned int pcid)
+__u64 sim_flush_pcid(struct sim *s, unsigned int pcid)
 {
 	return flush(s, false, false, pcid);
 }
 
-uint64_t sim_flush_addr(struct sim *s, uint64_t gva, unsigned int pcid)
+__u64 sim_flush_addr(struct sim *s, __u64 gva, unsigned int pcid)
 {
-	uint64_t dropped = 0, caches = 0;
+	__u64 dropped = 0, caches = 0;
 	struct sim_entry *e;
 	int i, size, global;
 
@@ -345,7 +345,7 @@ uint64_t sim_flush_addr(struct sim *s, uint64_t gva, unsigned int pcid)
 
 /* --- walk caches and nested TLB ------------------------------------------------ */
 
-static uint64_t prefix(uint64_t addr, unsigned int level)
+static __u64 prefix(__u64 addr, unsigned int level)
 {
 	static const unsigned int low_bits[6] = { 0, 0, 21, 30, 39, 48 };
 
@@ -357,8 +357,8 @@ static bool pwc_serves(const struct sim *s, int i, unsigned int dim, unsigned in
 	return (s->m.pwc[i].dims & dim) && (s->m.pwc[i].levels & (1 << level));
 }
 
-bool sim_pwc_lookup(struct sim *s, unsigned int dim, uint64_t addr, unsigned int pcid,
-		    unsigned int top, uint64_t val[3])
+bool sim_pwc_lookup(struct sim *s, unsigned int dim, __u64 addr, unsigned int pcid,
+		    unsigned int top, __u64 val[3])
 {
 	bool nested = dim == NPT_PWC_NESTED, any = false;
 	struct sim_entry *e;
@@ -386,8 +386,8 @@ bool sim_pwc_lookup(struct sim *s, unsigned int dim, uint64_t addr, unsigned int
 	return false;
 }
 
-static void cache_enter(struct sim *s, struct sim_array *a, uint64_t page, unsigned int size,
-			bool global, unsigned int pcid, const uint64_t val[3])
+static void cache_enter(struct sim *s, struct sim_array *a, __u64 page, unsigned int size,
+			bool global, unsigned int pcid, const __u64 val[3])
 {
 	struct sim_entry *e = find(a, page, size, global, pcid);
 	bool evicted;
@@ -401,8 +401,8 @@ static void cache_enter(struct sim *s, struct sim_array *a, uint64_t page, unsig
 	touch(s, a, e);
 }
 
-void sim_pwc_fill(struct sim *s, unsigned int dim, uint64_t addr, unsigned int pcid,
-		  unsigned int level, const uint64_t val[3])
+void sim_pwc_fill(struct sim *s, unsigned int dim, __u64 addr, unsigned int pcid,
+		  unsigned int level, const __u64 val[3])
 {
 	int i;
 
@@ -412,7 +412,7 @@ void sim_pwc_fill(struct sim *s, unsigned int dim, uint64_t addr, unsigned int p
 				    dim == NPT_PWC_NESTED, pcid, val);
 }
 
-bool sim_ntlb_lookup(struct sim *s, uint64_t gpa, uint64_t val[3])
+bool sim_ntlb_lookup(struct sim *s, __u64 gpa, __u64 val[3])
 {
 	struct sim_entry *e = NULL;
 	unsigned int size;
@@ -429,10 +429,10 @@ bool sim_ntlb_lookup(struct sim *s, uint64_t gpa, uint64_t val[3])
 	return true;
 }
 
-void sim_ntlb_fill(struct sim *s, uint64_t gpa, unsigned int size, const uint64_t val[3])
+void sim_ntlb_fill(struct sim *s, __u64 gpa, unsigned int size, const __u64 val[3])
 {
 	struct sim_entry *e;
-	uint64_t ignored = 0;
+	__u64 ignored = 0;
 	unsigned int i;
 
 	if (!s->ntlb.e)

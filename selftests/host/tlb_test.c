@@ -200,8 +200,7 @@ static void step_fill(struct world *w, unsigned int kind, u64 gva, bool upgrade)
 static void step_lookup(struct world *w)
 {
 	unsigned int kind = rnd_one_in(w->r, 3) ? NPT_KIND_FETCH : NPT_KIND_DATA;
-	u64 gva = next_gva(w), val = 0;
-	uint64_t sim_val = 0;
+	u64 gva = next_gva(w), val = 0, sim_val = 0;
 	unsigned int got, want;
 
 	want = sim_lookup(&w->sim, kind, gva, w->pcid, &sim_val);
@@ -275,8 +274,7 @@ static void step_pwc(struct world *w)
 	unsigned int dim = rnd_bool(w->r) ? NPT_PWC_GUEST : NPT_PWC_NESTED;
 	unsigned int top = 2 + rnd_below(w->r, 4), level = 2 + rnd_below(w->r, top - 1);
 	unsigned int pcid = dim == NPT_PWC_GUEST ? w->pcid : 0;
-	uint64_t want[3] = {}, in[3];
-	u64 addr = next_gva(w);
+	u64 addr = next_gva(w), want[3] = {}, in[3];
 	struct npt_pwc_val val = {};
 	bool got;
 
@@ -305,7 +303,7 @@ static void step_pwc(struct world *w)
 static void step_ntlb(struct world *w)
 {
 	u64 gva = next_gva(w), gpa = gva & GENMASK_ULL(51, 0);
-	uint64_t want[3] = {}, in[3];
+	u64 want[3] = {}, in[3];
 	struct npt_ntlb_val val = {};
 	bool got = npt_ntlb_lookup(w->tlb, gpa, &val);
 

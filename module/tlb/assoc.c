@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Set-associative arrays: allocation, dropping entries, LFU and PLRU. */
+#include "assoc.h"
+
+int npt_assoc_init(struct npt_assoc *a, u32 entries, u32 ways, unsigned int policy)
+{
+	size_t meta = 0;
+
+	a->ways = ways ? ways : entries;
+	a->nr_sets = entries / a->ways;
+	a->mask = is_power_of_2(a->nr_sets) ? a->nr_sets - 1 : 0;
+	a->policy = policy;
+	a->words = DIV_ROUND_UP(a->ways, 64);
+	if (policy == NPT_TLB_LFU)
+		meta = entries;
+	else if (policy == NPT_TLB_PLRU)
+		meta = (size_t)a->nr_sets * a->words;
+
+	a->sets = npt_zalloc(entries * 2 * sizeof(*a->sets));
+	if (!a->sets)
+		return -ENOMEM;
+	if (!meta)
+		return 0;
+	a->meta = npt_zalloc(meta * sizeof(*a->meta));
+	if (a->meta)
+		return 0;
+	npt_assoc_free(a);
+	return -ENOMEM;
+}
+
+void npt_assoc_free(struct npt_assoc *a)
+{
+	npt_zfree(a->sets);
+	npt_zfree(a->meta);
+	a->sets = NULL;
+	a->meta = NULL;
+}
+
+static size_t assoc_meta_words(const struct npt_assoc *a)
+{
+	return (size_t)a->nr_sets * (a->policy == NPT_TLB_LFU ? a->ways : a->words);
+}
+
+u32 npt_assoc_clear(struct npt_assoc *a)
+{
+	u32 dropped = a->valid;
+
+	if (!dropped)
+		return 0;
+	memset(a->sets, 0, (size_t)a->nr_sets * a->ways * 2 * sizeof(*a->sets));
+	if (a->meta)
+		memset(a->meta, 0, assoc_meta_words(a) * sizeof(*a->meta));
+	a->valid = 0;
+	a->present = 0;
+	return dropped;
+}
+
+/* Ordered sets: close the gaps, so that the invalid ways stay last. */
+static u32 assoc_pack_set(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
+{
+	u32 i, kept = 0;
+
+	for (i = 0; i < a->ways && block[i]; i++) {
+		if ((block[i] & mask) == match)
+			continue;
+		block[kept] = block[i];
+		block[a->ways + kept] = block[a->ways + i];
+		kept++;
+	}
+	memset(block + kept, 0, (i - kept) * sizeof(*block));
+	return i - kept;
+}
+
+static u32 assoc_punch_set(struct npt_assoc *a, u64 set, u64 *block, u64 mask, u64 match)
+{
+	u32 i, dropped = 0;
+
+	for (i = 0; i < a->ways; i++) {
+		if (!block[i] || (block[i] & mask) != match)
+			continue;
+		block[i] = 0;
+		npt_assoc_reset_meta(a, set, i);
+		dropped++;
+	}
+	return dropped;
+}
+
+static u32 assoc_drop(struct npt_assoc *a, u64 set, u64 mask, u64 match)
+{
+	u64 *block = npt_assoc_block(a, set);
+	u32 dropped;
+
+	if (npt_assoc_ordered(a))
+		dropped = assoc_pack_set(a, block, mask, match);
+	else
+		dropped = assoc_punch_set(a, set, block, mask, match);
+	a->valid -= dropped;
+	if (!a->valid)
+		a->present = 0;
+	return dropped;
+}
+
+u32 npt_assoc_clear_match(struct npt_assoc *a, u64 mask, u64 match)
+{
+	u32 set, dropped = 0;
+
+	for (set = 0; set < a->nr_sets && a->valid; set++)
+		dropped += assoc_drop(a, set, mask, match);
+	return dropped;
+}
+
+u32 npt_assoc_remove(struct npt_assoc *a, u64 page, u64 key)
+{
+	if (!(a->present & BIT(npt_key_bit(key))))
+		return 0;
+	return assoc_drop(a, npt_assoc_set(a, page), ~0ULL, key);
+}
+
+/* --- LFU and PLRU --------------------------------------------------------- */
+
+static bool plru_all_set(const struct npt_assoc *a, const u64 *bits)
+{
+	u32 w, last = a->words - 1;
+
+	for (w = 0; w < last; w++)
+		if (~bits[w])
+			return false;
+	return bits[last] == GENMASK_ULL((a->ways - 1) % 64, 0);
+}
+
+static void plru_use(struct npt_assoc *a, u64 set, u32 way)
+{
+	u64 *bits = a->meta + set * a->words;
+
+	bits[way / 64] |= BIT_ULL(way % 64);
+	if (!plru_all_set(a, bits))
+		return;
+	memset(bits, 0, a->words * sizeof(*bits));
+	bits[way / 64] = BIT_ULL(way % 64);
+}
+
+void npt_assoc_use_meta(struct npt_assoc *a, u64 set, u32 way)
+{
+	if (a->policy == NPT_TLB_LFU)
+		a->meta[set * a->ways + way]++;
+	else
+		plru_use(a, set, way);
+}
+
+void npt_assoc_reset_meta(struct npt_assoc *a, u64 set, u32 way)
+{
+	if (a->policy == NPT_TLB_LFU)
+		a->meta[set * a->ways + way] = 0;
+	else
+		a->meta[set * a->words + way / 64] &= ~BIT_ULL(way % 64);
+}
+
+static u32 lfu_victim(const struct npt_assoc *a, u64 set)
+{
+	const u64 *uses = a->meta + set * a->ways;
+	u32 i, least = 0;
+
+	for (i = 1; i < a->ways; i++)
+		if (uses[i] < uses[least])
+			least = i;
+	return least;
+}
+
+/* With one way its bit is set; with more, some bit is clear. */
+static u32 plru_victim(const struct npt_assoc *a, u64 set)
+{
+	const u64 *bits = a->meta + set * a->words;
+	u32 w;
+
+	for (w = 0; w < a->words; w++)
+		if (~bits[w])
+			return min_t(u32, w * 64 + __ffs64(~bits[w]), a->ways - 1);
+	return a->ways - 1;
+}
+
+u32 npt_assoc_victim(struct npt_assoc *a, u64 set)
+{
+	u32 way = npt_assoc_find(a, npt_assoc_block(a, set), 0);
+
+	if (way < a->ways)
+		return way;
+	return a->policy == NPT_TLB_LFU ? lfu_victim(a, set) : plru_victim(a, set);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The inside of a TLB, for the one inline function that the path of an access
+ * needs: npt_tlb_lookup_fast().
+ */
+#ifndef NPT_TLB_IMPL_H
+#define NPT_TLB_IMPL_H
+
+#include "tlb.h"
+#include "assoc.h"
+
+#define NPT_NR_KINDS 2
+
+/**
+ * struct npt_tlb_fast - where the first way of a first-level set lies
+ * @sets: blocks of the array last hit, or a block that holds nothing
+ * @mask: number of sets - 1
+ * @tag: key bits of a page of that size, without PCID
+ * @shift: log2 of that page size
+ * @stride: words of a block
+ * @ways: index of the first value in a block
+ *
+ * Only arrays where a hit in the first way changes nothing (LRU, FIFO), whose
+ * sets are a power of two and which share no page size with another one.
+ */
+struct npt_tlb_fast {
+	const u64 *sets;
+	u64 mask;
+	u64 tag;
+	u32 shift;
+	u32 stride;
+	u32 ways;
+};
+
+/**
+ * struct npt_tlb_level - the arrays that serve one level for one kind
+ * @nr: number of arrays
+ * @overlap: some page size is in more than one of them
+ * @array: the arrays
+ */
+struct npt_tlb_level {
+	u32 nr;
+	bool overlap;
+	struct npt_assoc *array[NPT_TLB_UNITS];
+};
+
+struct npt_tlb {
+	struct npt_tlb_fast fast[NPT_NR_KINDS];
+	u64 *ctr;		/* the vCPU's counters */
+	u64 miss_gva;		/* the last lookup that found nothing ... */
+	u32 miss_tag;		/* ... its kind and PCID, 0 once something was filled */
+	u32 nr_tlb;		/* arrays in use, from the first */
+	u32 nr_pwc;		/* walk caches in use, from the first */
+	u64 none[2];		/* an empty set of one way */
+	struct npt_tlb_level level[2][NPT_NR_KINDS];
+	u16 pwc_serves[2][4];	/* by dimension and level - 2: bit for each unit */
+	struct npt_assoc tlb[NPT_TLB_UNITS];
+	struct npt_assoc pwc[NPT_PWC_UNITS];
+	struct npt_assoc ntlb;
+};
+
+static_assert((int)NPT_CTR_l1d_hit == NPT_CTR_l1i_hit + 2);
+static_assert((int)NPT_CTR_l1d_miss == NPT_CTR_l1i_miss + 2);
+static_assert((int)NPT_CTR_l1d_evict == NPT_CTR_l1i_evict + 1);
+
+/* npt_tlb_lookup(), inline as far as the first way of a set in the first level. */
+static __always_inline unsigned int npt_tlb_lookup_fast(struct npt_tlb *tlb, unsigned int kind,
+							u64 gva, unsigned int pcid, u64 *val)
+{
+	const struct npt_tlb_fast *f = &tlb->fast[kind];
+	u64 page = gva >> f->shift;
+	const u64 *block = f->sets + (page & f->mask) * f->stride;
+	u64 key = page << NPT_KEY_PAGE_SHIFT | (u64)pcid << NPT_KEY_PCID_SHIFT | f->tag;
+
+	if (likely(block[0] == key)) {
+		*val = block[f->ways];
+		tlb->ctr[NPT_CTR_l1i_hit + 2 * kind]++;
+		return NPT_SOURCE_L1;
+	}
+	return npt_tlb_lookup(tlb, kind, gva, pcid, val);
+}
+
+#endif /* NPT_TLB_IMPL_H */
