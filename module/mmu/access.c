@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guest access, in order: TLB lookup; on a miss a walk; on a fault of the
+ * nested or shadow tables the mending of it and another walk; then the data.
+ *
+ * The lock is held for reading over runs of accesses and dropped for whatever
+ * may sleep or change tables. Flushes asked for meanwhile are obeyed each time
+ * that it has been taken, before anything is looked up.
+ */
+#include "internal.h"
+#include "../tlb/tlb_impl.h"
+
+/* Accesses under one hold of the lock. */
+#define RUN_LENGTH 256
+/* Walks for one translation after which something must be wrong. */
+#define MAX_RESTARTS 100000
+/* Pages that one access can touch. */
+#define MAX_PAGES (NPT_ACCESS_MAX_SIZE / 4096 + 2)
+
+static inline void lock_and_obey(struct npt_cpu *cpu)
+{
+	npt_read_lock(&cpu->mmu->lock);
+	if (unlikely(npt_cpu_behind(cpu)))
+		npt_cpu_obey(cpu);
+}
+
+static inline void unlock(struct npt_cpu *cpu)
+{
+	npt_read_unlock(&cpu->mmu->lock);
+}
+
+bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva)
+{
+	unsigned int unused = 64 - cpu->va_bits;
+
+	if (cpu->va_bits == 32)
+		return !(gva >> 32);
+	return (u64)((s64)(gva << unused) >> unused) == gva;
+}
+
+enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return NPT_FAULT_MMIO;
+	case -EROFS:
+		return NPT_FAULT_READONLY;
+	case -EINTR:
+		cpu->fatal = true;
+		return NPT_FAULT_ERROR;
+	default:
+		return NPT_FAULT_ERROR;
+	}
+}
+
+static u8 outcome_status(enum npt_fault_outcome outcome)
+{
+	switch (outcome) {
+	case NPT_FAULT_MMIO:
+		return NPT_STATUS_MMIO;
+	case NPT_FAULT_READONLY:
+		return NPT_STATUS_READONLY;
+	default:
+		return NPT_STATUS_HOST_FAULT;
+	}
+}
+
+/* --- faults ----------------------------------------------------------------- */
+
+static void count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome)
+{
+	static const int counter[] = {
+		[NPT_FAULT_FIXED] = NPT_CTR_pf_fixed,
+		[NPT_FAULT_GUEST] = NPT_CTR_pf_guest,
+		[NPT_FAULT_EMULATE] = NPT_CTR_pf_emulate,
+		[NPT_FAULT_UNSYNC] = NPT_CTR_pf_unsync,
+		[NPT_FAULT_SPURIOUS] = NPT_CTR_pf_spurious,
+		[NPT_FAULT_MMIO] = NPT_CTR_pf_mmio,
+		[NPT_FAULT_READONLY] = NPT_CTR_pf_readonly,
+		[NPT_FAULT_ERROR] = NPT_CTR_pf_error,
+	};
+
+	cpu->ctr[NPT_CTR_pf_taken]++;
+	cpu->ctr[kind]++;
+	cpu->ctr[counter[outcome]]++;
+}
+
+static void count_guest_pf(struct npt_cpu *cpu, u8 verdict)
+{
+	static const int counter[] = {
+		[NPT_VERDICT_NOT_PRESENT] = NPT_CTR_guest_pf_not_present,
+		[NPT_VERDICT_RESERVED] = NPT_CTR_guest_pf_reserved,
+		[NPT_VERDICT_WRITE] = NPT_CTR_guest_pf_write,
+		[NPT_VERDICT_USER] = NPT_CTR_guest_pf_user,
+		[NPT_VERDICT_NX] = NPT_CTR_guest_pf_nx,
+		[NPT_VERDICT_SMEP] = NPT_CTR_guest_pf_smep,
+		[NPT_VERDICT_SMAP] = NPT_CTR_guest_pf_smap,
+		[NPT_VERDICT_PKEY] = NPT_CTR_guest_pf_pkey,
+	};
+
+	cpu->ctr[NPT_CTR_guest_pf]++;
+	cpu->ctr[counter[verdict]]++;
+}
+
+/* The map lacks a page: bring it in. The lock is dropped meanwhile. */
+static enum npt_fault_outcome fix_map(struct npt_cpu *cpu, const struct npt_walker *w, u64 gva)
+{
+	enum npt_fault_outcome outcome;
+	bool spurious;
+	int err;
+
+	unlock(cpu);
+	err = npt_map_in(cpu, w->fault_gpa, w->fault_write, &spurious);
+	lock_and_obey(cpu);
+	if (err)
+		outcome = npt_map_outcome(cpu, err);
+	else
+		outcome = spurious ? NPT_FAULT_SPURIOUS : NPT_FAULT_FIXED;
+	if (cpu->mmu->cfg.mode == NPT_MMU_NESTED) {
+		count_fault(cpu, NPT_CTR_pf_nested, outcome);
+		npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->fault_write ? 2 : 0, outcome);
+	}
+	return outcome;
+}
+
+static enum npt_fault_outcome fix_shadow(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
+{
+	enum npt_fault_outcome outcome;
+
+	unlock(cpu);
+	outcome = npt_shadow_fault(cpu, w, gva);
+	lock_and_obey(cpu);
+	count_fault(cpu, NPT_CTR_pf_shadow, outcome);
+	npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->op == NPT_OP_WRITE ? 2 : 0, outcome);
+	return outcome;
+}
+
+/* --- one walk, as the mode has it --------------------------------------------- */
+
+static bool shadow_root_ready(struct npt_cpu *cpu)
+{
+	return cpu->shadow_root && !cpu->shadow_root->invalid && !cpu->root_stale;
+}
+
+/* False: no memory for a root. */
+static bool prepare_root(struct npt_cpu *cpu)
+{
+	int err;
+
+	while (unlikely(!shadow_root_ready(cpu))) {
+		unlock(cpu);
+		err = npt_shadow_load_root(cpu);
+		lock_and_obey(cpu);
+		if (err)
+			return false;
+	}
+	return true;
+}
+
+static enum npt_walk_end hw_walk(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
+{
+	enum npt_walk_end r;
+	struct npt_sp *sp;
+	u64 gfn;
+
+	if (cpu->mmu->cfg.mode != NPT_MMU_SHADOW)
+		return npt_walk_guest(w, gva);
+	r = npt_walk_shadow(w, npt_cpu_shadow_format(cpu),
+			    npt_ptr_hpa(cpu->shadow_root->spt), gva);
+	if (r)
+		return r;
+	/* What is entered in the TLB and told to the caller is the gpa. */
+	sp = npt_sp_of(w->leaf_ptr);
+	gfn = npt_sp_leaf_gfn(sp, npt_sp_index(w->leaf_ptr));
+	w->gpa = (gfn << 12) | (gva & (BIT_ULL(9 * sp->role.level + 3) - 1));
+	return NPT_WALK_OK;
+}
+
+/* --- translation ---------------------------------------------------------------- */
+
+/* What one access asks, and what came of it. */
+struct access {
+	struct npt_cpu *cpu;
+	u8 op;
+	bool user;
+	u8 source;		/* enum npt_source of the last page */
+	u8 shift;		/* log2 of the last page's size */
+	u32 error_code;
+	u64 gpa;		/* of the last page translated */
+	u64 cr2;
+	u32 refs_guest, refs_nested;
+};
+
+static void count_refs(struct access *a, const struct npt_walker *w)
+{
+	a->refs_guest += npt_walk_refs(w, NPT_DIM_GUEST);
+	a->refs_nested += npt_walk_refs(w, NPT_DIM_NESTED);
+}
+
+static u8 guest_fault(struct access *a, const struct npt_walker *w, u64 gva)
+{
+	count_guest_pf(a->cpu, w->verdict);
+	a->cpu->ctr[NPT_CTR_walk_guest_fault]++;
+	a->error_code = npt_walk_error_code(w);
+	a->cr2 = gva;
+	return NPT_STATUS_GUEST_PF;
+}
+
+/* The walk ended well: tell the TLB. */
+static void enter(struct access *a, const struct npt_walker *w, u64 gva)
+{
+	struct npt_cpu *cpu = a->cpu;
+	unsigned int size = npt_tlbv_size(w->rights);
+	u64 mask = BIT_ULL(npt_size_shift(size)) - 1;
+
+	a->gpa = w->gpa;
+	a->shift = npt_size_shift(size);
+	npt_tlb_fill(cpu->tlb, a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA,
+		     gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
+}
+
+/* Walk until there is a translation or a reason why not. */
+static noinline u8 walk(struct access *a, u64 gva)
+{
+	struct npt_cpu *cpu = a->cpu;
+	u32 tries;
+
+	for (tries = 0; tries < MAX_RESTARTS; tries++) {
+		struct npt_walker w = {
+			.cpu = cpu, .op = a->op, .user = a->user, .set_ad = true,
+			.caches = cpu->tlb,
+			.count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED,
+		};
+		enum npt_fault_outcome outcome;
+		enum npt_walk_end end;
+
+		if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW && !prepare_root(cpu))
+			goto no_memory;
+		end = hw_walk(cpu, &w, gva);
+		npt_walk_account(&w, end == NPT_WALK_OK);
+		count_refs(a, &w);
+		if (likely(end == NPT_WALK_OK)) {
+			cpu->ctr[NPT_CTR_walk_done]++;
+			npt_trace_walk(cpu->mmu, gva, a->refs_guest, a->refs_nested,
+				       NPT_STATUS_OK);
+			enter(a, &w, gva);
+			return NPT_STATUS_OK;
+		}
+		cpu->ctr[NPT_CTR_walk_restart]++;
+		if (end == NPT_WALK_RACE)
+			continue;
+		if (end == NPT_WALK_STAGE2) {
+			outcome = fix_map(cpu, &w, gva);
+		} else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW) {
+			outcome = fix_shadow(cpu, &w, gva);
+		} else {
+			cpu->ctr[NPT_CTR_walk_restart]--;
+			return guest_fault(a, &w, gva);
+		}
+		switch (outcome) {
+		case NPT_FAULT_FIXED:
+		case NPT_FAULT_SPURIOUS:
+		case NPT_FAULT_UNSYNC:
+			continue;
+		case NPT_FAULT_GUEST:
+			cpu->ctr[NPT_CTR_walk_restart]--;
+			return guest_fault(a, &w, gva);
+		case NPT_FAULT_EMULATE:
+			cpu->ctr[NPT_CTR_walk_restart]--;
+			cpu->ctr[NPT_CTR_walk_exit]++;
+			a->gpa = w.gpa;
+			a->shift = 12;
+			return NPT_STATUS_OK;
+		default:
+			cpu->ctr[NPT_CTR_walk_restart]--;
+			cpu->ctr[NPT_CTR_walk_exit]++;
+			a->gpa = w.fault_gpa;
+			return outcome_status(outcome);
+		}
+	}
+	npt_mmu_bug(cpu->mmu, "a translation does not come to an end");
+no_memory:
+	cpu->ctr[NPT_CTR_walk_exit]++;
+	return NPT_STATUS_HOST_FAULT;
+}
+
+/* May the access go ahead on what the TLB says? */
+static __always_inline bool allowed(const struct npt_cpu *cpu, u64 val, u8 op, bool user)
+{
+	if (unlikely(!(cpu->allow[val & NPT_TLBV_RIGHTS] & npt_acc_bit(op, user))))
+		return false;
+	return likely(!cpu->pke) ||
+	       !npt_pkey_denies(cpu, val, (val >> NPT_TLBV_PKEY_SHIFT) & 15, op, user);
+}
+
+/* One page of an access: TLB, then walk. */
+static __always_inline u8 translate(struct access *a, u64 gva)
+{
+	struct npt_cpu *cpu = a->cpu;
+	unsigned int source, kind = a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA;
+	u64 val;
+
+	cpu->ctr[NPT_CTR_lookups]++;
+	source = npt_tlb_lookup_fast(cpu->tlb, kind, gva, cpu->pcid, &val);
+	a->source = source;
+	if (likely(source && allowed(cpu, val, a->op, a->user))) {
+		a->shift = npt_size_shift(npt_tlbv_size(val));
+		a->gpa = (val & NPT_TLBV_FRAME) | (gva & (BIT_ULL(a->shift) - 1));
+		return NPT_STATUS_OK;
+	}
+	cpu->ctr[NPT_CTR_walks]++;
+	cpu->ctr[source ? NPT_CTR_walk_upgrade : NPT_CTR_walk_miss]++;
+	a->source = NPT_SOURCE_WALK;
+	return walk(a, gva);
+}
+
+/* --- guest memory ------------------------------------------------------------------ */
+
+/* Where @gpa can be reached now; NULL: it must be brought in first. */
+static u8 *guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	unsigned int level;
+	void *table;
+	u64 *leaf = npt_map_leaf(mmu, gpa, &level, &table);
+
+	if (!leaf || (write && !(*leaf & f->write)))
+		return NULL;
+	return npt_hpa_ptr((*leaf & f->level[level].leaf_mask) |
+			   (gpa & (BIT_ULL(f->level[level].shift) - 1)));
+}
+
+/* Aligned words at once: the guest's tables are read by others meanwhile. */
+static void copy_in(u8 *to, const u8 *from, u32 len)
+{
+	u64 q;
+	u32 d;
+
+	if (len == 8 && !((unsigned long)to & 7)) {
+		memcpy(&q, from, 8);
+		WRITE_ONCE(*(u64 *)to, q);
+	} else if (len == 4 && !((unsigned long)to & 3)) {
+		memcpy(&d, from, 4);
+		WRITE_ONCE(*(u32 *)to, d);
+	} else {
+		memcpy(to, from, len);
+	}
+}
+
+/* One try within one page. True: done. @write_locked: shadow tables may be changed. */
+static bool try_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write,
+		     bool write_locked, bool *tracked)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u8 *p = guest_ptr(mmu, gpa, write);
+
+	*tracked = false;
+	if (!p)
+		return false;
+	if (!write) {
+		if (buf)
+			memcpy(buf, p, len);
+		return true;
+	}
+	*tracked = mmu->cfg.mode == NPT_MMU_SHADOW && npt_gfn_tracked(mmu, gpa >> 12);
+	if (*tracked && !write_locked)
+		return false;
+	if (buf)
+		copy_in(p, buf, len);
+	if (*tracked)
+		npt_shadow_pte_write(cpu, gpa, len);
+	return true;
+}
+
+static int copy_page(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	bool done, tracked, spurious;
+	int err;
+
+	for (;;) {
+		npt_read_lock(&mmu->lock);
+		done = try_copy(cpu, gpa, buf, len, write, false, &tracked);
+		npt_read_unlock(&mmu->lock);
+		if (!done && tracked) {
+			npt_write_lock(&mmu->lock);
+			done = try_copy(cpu, gpa, buf, len, write, true, &tracked);
+			npt_write_unlock(&mmu->lock);
+		}
+		if (done)
+			return 0;
+		err = npt_map_in(cpu, gpa, write, &spurious);
+		if (err)
+			return err;
+	}
+}
+
+static int guest_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write, u32 *done)
+{
+	int err;
+
+	for (*done = 0; *done < len; ) {
+		u32 n = min_t(u32, len - *done, 4096 - (gpa & 4095));
+
+		err = copy_page(cpu, gpa, buf ? buf + *done : NULL, n, write);
+		if (err)
+			return err;
+		*done += n;
+		gpa += n;
+	}
+	return 0;
+}
+
+int npt_guest_read(struct npt_cpu *cpu, u64 gpa, void *buf, u32 len, u32 *done)
+{
+	return guest_copy(cpu, gpa, buf, len, false, done);
+}
+
+int npt_guest_write(struct npt_cpu *cpu, u64 gpa, const void *buf, u32 len, u32 *done)
+{
+	return guest_copy(cpu, gpa, (u8 *)buf, len, true, done);
+}
+
+/* --- records ------------------------------------------------------------------------- */
+
+/*
+ * Every page is translated before a byte moves, as a processor checks both
+ * pages of a split access first. @gpas gets the address of each piece.
+ */
+static u8 translate_all(struct access *a, u64 gva, u32 size, u64 *gpas, u32 *lens, u32 *nr)
+{
+	u64 first = 0;
+	u8 status;
+	u32 n;
+
+	for (*nr = 0; size; (*nr)++, gva += n, size -= n) {
+		if (unlikely(!npt_gva_valid(a->cpu, gva) || *nr == MAX_PAGES)) {
+			a->cpu->ctr[NPT_CTR_guest_gp]++;
+			return NPT_STATUS_GUEST_GP;
+		}
+		status = translate(a, gva);
+		if (unlikely(status))
+			return status;
+		n = min_t(u64, size, BIT_ULL(a->shift) - (gva & (BIT_ULL(a->shift) - 1)));
+		gpas[*nr] = a->gpa;
+		lens[*nr] = n;
+		if (!*nr)
+			first = a->gpa;
+	}
+	a->gpa = first;
+	return NPT_STATUS_OK;
+}
+
+static u8 copy_status(struct npt_cpu *cpu, int err)
+{
+	return err ? outcome_status(npt_map_outcome(cpu, err)) : NPT_STATUS_OK;
+}
+
+/* Move the data of an access whose pieces are known; @buf NULL: the write has no data. */
+static u8 move_data(struct access *a, const u64 *gpas, const u32 *lens, u32 nr, u8 *buf)
+{
+	u32 i, done;
+	int err = 0;
+
+	unlock(a->cpu);
+	for (i = 0; i < nr && !err; i++) {
+		err = guest_copy(a->cpu, gpas[i], buf, lens[i], a->op == NPT_OP_WRITE, &done);
+		if (err)
+			a->gpa = gpas[i] + done;
+		if (buf)
+			buf += lens[i];
+	}
+	lock_and_obey(a->cpu);
+	return copy_status(a->cpu, err);
+}
+
+/* The room that a record has in the data area; false: it lies outside. */
+static bool record_data(const struct npt_access *rec, u8 *data, u32 data_len, u8 **buf)
+{
+	*buf = NULL;
+	if (!(rec->flags & NPT_ACCESS_DATA))
+		return true;
+	if (rec->data > data_len || rec->size > data_len - rec->data)
+		return false;
+	*buf = data + rec->data;
+	return true;
+}
+
+static u8 physical_access(struct access *a, const struct npt_access *rec, u8 *buf)
+{
+	struct npt_cpu *cpu = a->cpu;
+	u32 len = rec->size;
+
+	cpu->ctr[NPT_CTR_access_physical]++;
+	if (rec->gva >> cpu->mmu->gpa_bits) {
+		a->gpa = rec->gva;
+		return NPT_STATUS_MMIO;
+	}
+	a->gpa = rec->gva;
+	return move_data(a, &rec->gva, &len, 1, buf);
+}
+
+static u8 memory_access(struct access *a, const struct npt_access *rec, u8 *buf)
+{
+	u64 gpas[MAX_PAGES];
+	u32 lens[MAX_PAGES], nr, exits = a->cpu->ctr[NPT_CTR_pf_emulate];
+	u8 status;
+
+	status = translate_all(a, rec->gva, rec->size, gpas, lens, &nr);
+	if (status)
+		return status;
+	/* A write without data changes nothing, but a caught one must be seen. */
+	if (buf || exits != (u32)a->cpu->ctr[NPT_CTR_pf_emulate])
+		return move_data(a, gpas, lens, nr, buf);
+	return NPT_STATUS_OK;
+}
+
+static u8 control_op(struct npt_cpu *cpu, const struct npt_access *rec)
+{
+	bool ok = true;
+
+	unlock(cpu);
+	switch (rec->op) {
+	case NPT_OP_INVLPG:
+		if (npt_gva_valid(cpu, rec->gva))
+			npt_cpu_invlpg(cpu, rec->gva);
+		break;
+	case NPT_OP_MOV_CR3:
+		ok = npt_cpu_mov_cr3(cpu, rec->gva);
+		if (!ok)
+			cpu->ctr[NPT_CTR_guest_gp]++;
+		break;
+	case NPT_OP_FLUSH:
+		npt_cpu_guest_flush(cpu);
+		break;
+	default:
+		npt_cpu_world_switch(cpu);
+	}
+	lock_and_obey(cpu);
+	return ok ? NPT_STATUS_OK : NPT_STATUS_GUEST_GP;
+}
+
+#define KNOWN_FLAGS (NPT_ACCESS_USER | NPT_ACCESS_DATA | NPT_ACCESS_PHYS)
+
+/* Whatever is not the plain case below. */
+static noinline u8 slow_record(struct access *a, const struct npt_access *rec,
+			       u8 *data, u32 data_len)
+{
+	u8 *buf;
+
+	if (rec->op >= NPT_OP_NR || rec->flags & ~KNOWN_FLAGS)
+		return NPT_STATUS_BAD_RECORD;
+	if (rec->op > NPT_OP_FETCH) {
+		if (rec->flags || rec->size)
+			return NPT_STATUS_BAD_RECORD;
+		return control_op(a->cpu, rec);
+	}
+	if (!rec->size || !record_data(rec, data, data_len, &buf))
+		return NPT_STATUS_BAD_RECORD;
+	if (rec->flags & NPT_ACCESS_PHYS)
+		return physical_access(a, rec, buf);
+	a->cpu->ctr[NPT_CTR_accesses]++;
+	a->cpu->ctr[NPT_CTR_access_read + rec->op]++;
+	return memory_access(a, rec, buf);
+}
+
+static __always_inline u8 one_record(struct access *a, const struct npt_access *rec,
+				     u8 *data, u32 data_len)
+{
+	struct npt_cpu *cpu = a->cpu;
+	u64 val, last = rec->gva + rec->size - 1;
+	unsigned int source, shift;
+
+	/* The plain case: no data, the first lookup hits, one page. */
+	if (unlikely(rec->op > NPT_OP_FETCH || rec->flags & ~NPT_ACCESS_USER || !rec->size ||
+		     !npt_gva_valid(cpu, rec->gva) || (last ^ rec->gva) >> 12))
+		return slow_record(a, rec, data, data_len);
+	cpu->ctr[NPT_CTR_accesses]++;
+	cpu->ctr[NPT_CTR_access_read + rec->op]++;
+	cpu->ctr[NPT_CTR_lookups]++;
+	source = npt_tlb_lookup_fast(cpu->tlb, rec->op == NPT_OP_FETCH ? NPT_KIND_FETCH :
+				     NPT_KIND_DATA, rec->gva, cpu->pcid, &val);
+	a->source = source;
+	if (likely(source && allowed(cpu, val, rec->op, a->user))) {
+		shift = npt_size_shift(npt_tlbv_size(val));
+		a->shift = shift;
+		a->gpa = (val & NPT_TLBV_FRAME) | (rec->gva & (BIT_ULL(shift) - 1));
+		return NPT_STATUS_OK;
+	}
+	cpu->ctr[NPT_CTR_walks]++;
+	cpu->ctr[source ? NPT_CTR_walk_upgrade : NPT_CTR_walk_miss]++;
+	a->source = NPT_SOURCE_WALK;
+	return walk(a, rec->gva);
+}
+
+static void report(const struct access *a, u8 status, struct npt_access_result *res)
+{
+	memset(res, 0, sizeof(*res));
+	res->status = status;
+	res->gpa = status == NPT_STATUS_GUEST_PF || status == NPT_STATUS_GUEST_GP ||
+		   status == NPT_STATUS_BAD_RECORD ? 0 : a->gpa;
+	res->cr2 = a->cr2;
+	res->error_code = a->error_code;
+	res->source = a->source;
+	res->page_shift = status ? 0 : a->shift;
+	res->refs_guest = a->refs_guest;
+	res->refs_nested = a->refs_nested;
+}
+
+u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
+		    struct npt_access_result *res, u8 *data, u32 data_len,
+		    bool stop, u32 *failed)
+{
+	u32 i, run = 0;
+
+	cpu->fatal = false;
+	lock_and_obey(cpu);
+	for (i = 0; i < n; i++) {
+		struct access a = {
+			.cpu = cpu, .op = rec[i].op,
+			.user = rec[i].flags & NPT_ACCESS_USER,
+		};
+		u8 status;
+
+		if (unlikely(++run > RUN_LENGTH)) {
+			/* Let writers in: the host's invalidations wait for us. */
+			unlock(cpu);
+			run = 0;
+			lock_and_obey(cpu);
+		}
+		status = one_record(&a, &rec[i], data, data_len);
+		if (res)
+			report(&a, status, &res[i]);
+		if (unlikely(status)) {
+			if (cpu->fatal)
+				break;
+			(*failed)++;
+			if (stop) {
+				i++;
+				break;
+			}
+		}
+		if (unlikely(READ_ONCE(cpu->mmu->dead)))
+			break;
+	}
+	unlock(cpu);
+	return i;
+}

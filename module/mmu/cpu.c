@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A VM's and a vCPU's MMU: making, unmaking, and the paging registers. */
+#include "internal.h"
+
+int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
+		 const struct npt_mmu_host *host)
+{
+	int i;
+
+	memset(mmu, 0, sizeof(*mmu));
+	mmu->map_fmt = npt_nested_format(cfg->nested_format, cfg->nested_levels);
+	if (!mmu->map_fmt || !(cfg->leaf_pages & NPT_PAGE_4K) ||
+	    cfg->mode < NPT_MMU_NATIVE || cfg->mode > NPT_MMU_NESTED)
+		return -EINVAL;
+	npt_lock_init(&mmu->lock);
+	mmu->host = host;
+	mmu->cfg = *cfg;
+	mmu->gpa_bits = mmu->map_fmt->va_bits;
+	for (i = 0; i < NPT_SP_HASH_SIZE; i++) {
+		INIT_HLIST_HEAD(&mmu->sp_by_gfn[i]);
+		INIT_HLIST_HEAD(&mmu->sp_by_region[i]);
+	}
+	INIT_LIST_HEAD(&mmu->sp_active);
+	INIT_LIST_HEAD(&mmu->sp_unsync);
+	INIT_LIST_HEAD(&mmu->sp_zapped);
+	return npt_map_init(mmu);
+}
+
+void npt_mmu_destroy(struct npt_mmu *mmu)
+{
+	struct npt_sp *sp, *next;
+
+	npt_write_lock(&mmu->lock);
+	list_for_each_entry_safe(sp, next, &mmu->sp_active, link)
+		npt_sp_zap(mmu, sp, NPT_ZAP_EXIT);
+	npt_write_unlock(&mmu->lock);
+	npt_map_destroy(mmu);
+}
+
+/* --- a vCPU ------------------------------------------------------------------ */
+
+/* Everything that follows from the registers. */
+static void derive_context(struct npt_cpu *cpu)
+{
+	const struct npt_regs *r = &cpu->regs;
+	bool shadow = cpu->mmu->cfg.mode == NPT_MMU_SHADOW;
+	bool wp = r->cr0 & NPT_CR0_WP || shadow;
+	unsigned int rights, op, user;
+
+	cpu->fmt = npt_guest_format(r);
+	cpu->root = cpu->fmt ? r->cr3 & cpu->fmt->root_mask : 0;
+	cpu->va_bits = cpu->fmt ? cpu->fmt->va_bits : 32;
+	cpu->global = r->cr4 & NPT_CR4_PGE;
+	cpu->pke = (r->cr4 & NPT_CR4_PKE) && (r->efer & NPT_EFER_LMA);
+	cpu->pcid = 0;
+	if ((r->cr4 & NPT_CR4_PCIDE) && cpu->pcid_tagged)
+		cpu->pcid = r->cr3 & 0xfff;
+	if (cpu->fmt)
+		npt_format_rsvd(cpu->fmt, cpu->mmu->gpa_bits, r->efer & NPT_EFER_NX, cpu->rsvd);
+
+	for (rights = 0; rights < 16; rights++) {
+		cpu->allow[rights] = 0;
+		for (user = 0; user < 2; user++)
+			for (op = NPT_OP_READ; op <= NPT_OP_FETCH; op++) {
+				/*
+				 * Without W or D a write looks at the tables:
+				 * only they know which dimension denies it.
+				 */
+				if (op == NPT_OP_WRITE && (rights & 9) != 9)
+					continue;
+				if (!npt_check_rights(cpu, rights, op, user, wp))
+					cpu->allow[rights] |= npt_acc_bit(op, user);
+			}
+	}
+}
+
+int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_model *model)
+{
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->mmu = mmu;
+	cpu->tlb = npt_tlb_create(model, cpu->ctr);
+	if (!cpu->tlb)
+		return -ENOMEM;
+	cpu->cost = model->cost;
+	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
+	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
+	cpu->root_stale = true;
+	derive_context(cpu);
+	npt_read_lock(&mmu->lock);
+	cpu->flush_seen = mmu->flush_seq;
+	npt_read_unlock(&mmu->lock);
+	return 0;
+}
+
+void npt_cpu_destroy(struct npt_cpu *cpu)
+{
+	npt_write_lock(&cpu->mmu->lock);
+	npt_shadow_put_root(cpu);
+	npt_write_unlock(&cpu->mmu->lock);
+	npt_cache_drain(&cpu->cache);
+	npt_tlb_destroy(cpu->tlb);
+}
+
+int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
+{
+	struct npt_pending_flush f = { .reason = NPT_FL_MODEL };
+	struct npt_tlb *tlb = npt_tlb_create(model, cpu->ctr);
+
+	if (!tlb)
+		return -ENOMEM;
+	npt_cpu_flush(cpu, &f);
+	npt_tlb_destroy(cpu->tlb);
+	cpu->tlb = tlb;
+	cpu->cost = model->cost;
+	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
+	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
+	derive_context(cpu);
+	return 0;
+}
+
+/* Bits that may be set at all: those that the module knows the effect of, or that have none here. */
+#define CR0_KNOWN (GENMASK_ULL(5, 0) | NPT_CR0_WP | BIT_ULL(18) | GENMASK_ULL(31, 29))
+#define CR4_KNOWN (GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(22, 20))
+#define EFER_KNOWN (BIT_ULL(0) | NPT_EFER_LME | NPT_EFER_LMA | NPT_EFER_NX | BIT_ULL(14))
+
+static bool cr3_valid(const struct npt_mmu *mmu, const struct npt_regs *r, u64 cr3)
+{
+	if (!(r->efer & NPT_EFER_LMA))
+		return !(cr3 >> 32);
+	return !(cr3 & GENMASK_ULL(63, mmu->gpa_bits));
+}
+
+/* SDM vol. 3A, 2.5, 4.1.1 and 4.10.1 */
+static bool regs_valid(const struct npt_mmu *mmu, const struct npt_regs *r)
+{
+	bool pg = r->cr0 & NPT_CR0_PG, lma = r->efer & NPT_EFER_LMA;
+
+	if (r->cr0 & ~CR0_KNOWN || r->cr4 & ~CR4_KNOWN || r->efer & ~EFER_KNOWN)
+		return false;
+	if ((pg && !(r->cr0 & NPT_CR0_PE)) ||
+	    ((r->cr0 & NPT_CR0_NW) && !(r->cr0 & NPT_CR0_CD)))
+		return false;
+	if (lma != (pg && (r->efer & NPT_EFER_LME)))
+		return false;
+	if (lma && !(r->cr4 & NPT_CR4_PAE))
+		return false;
+	if ((r->cr4 & NPT_CR4_PCIDE) && !lma)
+		return false;
+	return cr3_valid(mmu, r, r->cr3);
+}
+
+int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs)
+{
+	struct npt_pending_flush f = { .reason = NPT_FL_GUEST };
+	struct npt_regs old = cpu->regs;
+
+	if (!regs_valid(cpu->mmu, regs))
+		return -EINVAL;
+	cpu->regs = *regs;
+	derive_context(cpu);
+	if (old.cr0 == regs->cr0 && old.cr3 == regs->cr3 &&
+	    old.cr4 == regs->cr4 && old.efer == regs->efer)
+		return 0;
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_shadow_sync_all(cpu);
+	cpu->root_stale = true;
+	npt_cpu_flush(cpu, &f);
+	return 0;
+}
+
+/* --- what the guest does besides accesses ---------------------------------------- */
+
+void npt_cpu_invlpg(struct npt_cpu *cpu, u64 gva)
+{
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_shadow_sync_addr(cpu, gva);
+	cpu->ctr[NPT_CTR_tlb_flush]++;
+	cpu->ctr[NPT_CTR_flush_invlpg]++;
+	npt_tlb_flush_addr(cpu->tlb, gva, cpu->pcid);
+}
+
+/* SDM vol. 3A, 4.10.4.1: what MOV to CR3 invalidates. */
+bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value)
+{
+	bool pcide = cpu->regs.cr4 & NPT_CR4_PCIDE;
+	bool keep = pcide && (value & BIT_ULL(63));
+	struct npt_regs r = cpu->regs;
+
+	if (pcide)
+		value &= ~BIT_ULL(63);
+	if (!cr3_valid(cpu->mmu, &r, value))
+		return false;
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW && !keep)
+		npt_shadow_sync_all(cpu);
+	if (cpu->regs.cr3 != value)
+		cpu->root_stale = true;
+	cpu->regs.cr3 = value;
+	cpu->root = cpu->fmt ? value & cpu->fmt->root_mask : 0;
+	if (pcide && cpu->pcid_tagged)
+		cpu->pcid = value & 0xfff;
+	if (keep && cpu->pcid_tagged)
+		return true;
+	cpu->ctr[NPT_CTR_tlb_flush]++;
+	cpu->ctr[NPT_CTR_flush_cr3]++;
+	if (pcide && cpu->pcid_tagged)
+		npt_tlb_flush_pcid(cpu->tlb, cpu->pcid);
+	else
+		npt_tlb_flush_nonglobal(cpu->tlb);
+	return true;
+}
+
+void npt_cpu_guest_flush(struct npt_cpu *cpu)
+{
+	struct npt_pending_flush f = { .reason = NPT_FL_GUEST };
+
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_shadow_sync_all(cpu);
+	npt_cpu_flush(cpu, &f);
+}
+
+void npt_cpu_world_switch(struct npt_cpu *cpu)
+{
+	struct npt_pending_flush f = { .reason = NPT_FL_SWITCH };
+
+	if (!cpu->vpid_tagged)
+		npt_cpu_flush(cpu, &f);
+}
+
+void npt_cpu_counters(struct npt_cpu *cpu, u64 *out)
+{
+	int i;
+
+	for (i = 0; i < NPT_CTR_NR; i++)
+		out[i] = READ_ONCE(cpu->ctr[i]);
+	out[NPT_CTR_cycles] = npt_cost_cycles(&cpu->cost, out);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Explaining a translation: the same walkers, with a log and without effects.
+ */
+#include "internal.h"
+
+static struct npt_walker quiet_walker(struct npt_cpu *cpu, u8 op, bool user,
+				      struct npt_walk_log *log)
+{
+	return (struct npt_walker){
+		.cpu = cpu, .op = op, .user = user, .log = log,
+		.count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED,
+	};
+}
+
+/* What the shadow tables say, without building any. */
+static enum npt_walk_end walk_shadow(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
+{
+	if (!cpu->shadow_root || cpu->shadow_root->invalid || cpu->root_stale)
+		return NPT_WALK_FAULT;
+	return npt_walk_shadow(w, npt_cpu_shadow_format(cpu),
+			       npt_ptr_hpa(cpu->shadow_root->spt), gva);
+}
+
+/* Where the walk led, or why it did not. */
+static void conclude(struct npt_explain *e, const struct npt_walker *w, enum npt_walk_end end)
+{
+	switch (end) {
+	case NPT_WALK_OK:
+		e->status = NPT_STATUS_OK;
+		e->gpa = w->gpa;
+		e->hpa = w->hpa;
+		e->page_shift = npt_size_shift(npt_tlbv_size(w->rights));
+		break;
+	case NPT_WALK_FAULT:
+		e->status = NPT_STATUS_GUEST_PF;
+		e->error_code = npt_walk_error_code(w);
+		break;
+	default:
+		e->status = NPT_STATUS_HOST_FAULT;
+		e->gpa = w->fault_gpa;
+	}
+}
+
+static void explain_shadow(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_log *log)
+{
+	struct npt_walker s = quiet_walker(cpu, e->op, e->user, log);
+	struct npt_walker g = quiet_walker(cpu, e->op, e->user, log);
+	enum npt_walk_end shadow = walk_shadow(cpu, &s, e->gva);
+	enum npt_walk_end guest = npt_walk_guest(&g, e->gva);
+
+	conclude(e, &g, guest);
+	/* Where the guest says yes and the shadow tables no, a fault would mend it. */
+	if (guest == NPT_WALK_OK && shadow != NPT_WALK_OK)
+		e->status = NPT_STATUS_HOST_FAULT;
+	else if (guest == NPT_WALK_OK)
+		e->page_shift = npt_size_shift(npt_tlbv_size(s.rights));
+	e->refs_guest = npt_walk_refs(&s, NPT_DIM_GUEST);
+}
+
+static void explain_once(struct npt_cpu *cpu, struct npt_explain *e,
+			 struct npt_walk_entry *ent, u32 room, u64 *missing, bool *write)
+{
+	struct npt_walk_log log = { .ent = ent, .max = room };
+	struct npt_walker w = quiet_walker(cpu, e->op, e->user, &log);
+	enum npt_walk_end end;
+
+	e->error_code = 0;
+	e->gpa = 0;
+	e->hpa = 0;
+	e->page_shift = 0;
+	e->refs_guest = 0;
+	e->refs_nested = 0;
+	npt_read_lock(&cpu->mmu->lock);
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW) {
+		explain_shadow(cpu, e, &log);
+	} else {
+		end = npt_walk_guest(&w, e->gva);
+		conclude(e, &w, end);
+		e->refs_guest = npt_walk_refs(&w, NPT_DIM_GUEST);
+		e->refs_nested = npt_walk_refs(&w, NPT_DIM_NESTED);
+		*missing = w.fault_gpa;
+		*write = w.fault_write;
+	}
+	npt_read_unlock(&cpu->mmu->lock);
+	e->count = log.nr;
+}
+
+static u32 error_status(int err)
+{
+	return err == -ENOENT ? NPT_STATUS_MMIO :
+	       err == -EROFS ? NPT_STATUS_READONLY : NPT_STATUS_HOST_FAULT;
+}
+
+/* Mend what an access would mend. False: @e->status is final. */
+static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool write)
+{
+	struct npt_walker w = quiet_walker(cpu, e->op, e->user, NULL);
+	enum npt_fault_outcome outcome;
+	bool spurious;
+	int err;
+
+	if (cpu->mmu->cfg.mode != NPT_MMU_SHADOW) {
+		err = npt_map_in(cpu, missing, write, &spurious);
+		if (!err)
+			return true;
+		e->status = error_status(err);
+		e->gpa = missing;
+		return false;
+	}
+	if (npt_shadow_load_root(cpu))
+		return false;
+	outcome = npt_shadow_fault(cpu, &w, e->gva);
+	if (outcome == NPT_FAULT_MMIO)
+		e->status = NPT_STATUS_MMIO;
+	else if (outcome == NPT_FAULT_READONLY)
+		e->status = NPT_STATUS_READONLY;
+	e->gpa = w.fault_gpa;
+	return outcome == NPT_FAULT_FIXED || outcome == NPT_FAULT_UNSYNC ||
+	       outcome == NPT_FAULT_SPURIOUS;
+}
+
+/* More pages than any walk can miss. */
+#define MAX_MENDS 64
+
+int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_entry *ent)
+{
+	u32 room = e->count, pkru = cpu->regs.pkru, i;
+	bool write = false;
+	u64 missing = 0;
+
+	if (e->op > NPT_OP_FETCH || e->user > 1 || e->flags & ~NPT_EXPLAIN_FILL)
+		return -EINVAL;
+	if (!npt_gva_valid(cpu, e->gva)) {
+		e->count = 0;
+		e->status = NPT_STATUS_GUEST_GP;
+		return 0;
+	}
+	cpu->regs.pkru = e->pkru;
+	for (i = 0; i < MAX_MENDS; i++) {
+		explain_once(cpu, e, ent, room, &missing, &write);
+		if (e->status != NPT_STATUS_HOST_FAULT || !(e->flags & NPT_EXPLAIN_FILL) ||
+		    !mend(cpu, e, missing, write))
+			break;
+	}
+	cpu->regs.pkru = pkru;
+	return 0;
+}
+
+bool npt_cpu_translate(struct npt_cpu *cpu, u64 gva, u64 *gpa, bool *writable, bool *user)
+{
+	enum npt_walk_end end;
+	bool spurious;
+	u32 i;
+
+	if (!npt_gva_valid(cpu, gva))
+		return false;
+	for (i = 0; i < MAX_MENDS; i++) {
+		struct npt_walker w = { .cpu = cpu, .op = NPT_OP_READ };
+
+		npt_read_lock(&cpu->mmu->lock);
+		end = npt_walk_guest(&w, gva);
+		npt_read_unlock(&cpu->mmu->lock);
+		if (end == NPT_WALK_OK) {
+			*gpa = w.gpa;
+			*writable = w.guest_rights & NPT_TLBV_W;
+			*user = w.guest_rights & NPT_TLBV_U;
+			return true;
+		}
+		if (end != NPT_WALK_STAGE2 ||
+		    npt_map_in(cpu, w.fault_gpa, w.fault_write, &spurious))
+			return false;
+	}
+	return false;
+}

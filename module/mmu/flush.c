@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flushes. A flush of all vCPUs is a number that grows: each vCPU compares it
+ * with the number it has obeyed whenever it has taken the lock, before it
+ * looks anything up. Whoever zaps holds the lock for writing, so no vCPU is in
+ * the middle of an access then, and what was zapped can be freed right after
+ * the number grew.  An engine that lets hardware walk the tables makes ->kick
+ * wait until no vCPU runs in the guest.
+ */
+#include "internal.h"
+
+static u64 *flush_counter(struct npt_cpu *cpu, u32 reason)
+{
+	return &cpu->ctr[NPT_CTR_flush_cr3 + reason];
+}
+
+void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason)
+{
+	void *page, *next;
+
+	npt_assert_write(&mmu->lock);
+	mmu->flush_seq++;
+	mmu->flush_reason = reason;
+	mmu->tlbs_dirty = false;
+	mmu->host->kick(mmu);
+	npt_trace_flush(mmu, reason);
+	for (page = mmu->free_later; page; page = next) {
+		next = npt_page_owner(page);
+		npt_page_free(page);
+	}
+	mmu->free_later = NULL;
+	npt_sp_free_zapped(mmu);
+}
+
+void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f)
+{
+	cpu->ctr[NPT_CTR_tlb_flush]++;
+	(*flush_counter(cpu, f->reason))++;
+	switch (f->scope) {
+	case NPT_FLUSH_TAG:
+		npt_tlb_flush_pcid(cpu->tlb, f->pcid);
+		break;
+	case NPT_FLUSH_ADDRESS:
+		npt_tlb_flush_addr(cpu->tlb, f->gva, cpu->pcid);
+		break;
+	default:
+		npt_tlb_flush_all(cpu->tlb);
+	}
+}
+
+void npt_cpu_obey(struct npt_cpu *cpu)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u32 i;
+
+	npt_assert_held(&mmu->lock);
+	if (cpu->flush_seen != mmu->flush_seq) {
+		struct npt_pending_flush all = { .reason = mmu->flush_reason };
+
+		cpu->flush_seen = mmu->flush_seq;
+		npt_cpu_flush(cpu, &all);
+	}
+	for (i = 0; i < cpu->nr_pending; i++)
+		npt_cpu_flush(cpu, &cpu->pending[i]);
+	cpu->nr_pending = 0;
+}
+
+void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+
+	npt_write_lock(&mmu->lock);
+	if (cpu->nr_pending == NPT_PENDING_FLUSHES) {
+		/* Too many to remember: one flush of everything serves them all. */
+		cpu->pending[0] = (struct npt_pending_flush){ .reason = f->reason };
+		cpu->nr_pending = 1;
+	} else {
+		cpu->pending[cpu->nr_pending++] = *f;
+	}
+	npt_write_unlock(&mmu->lock);
+}
+
+void npt_cpu_settle(struct npt_cpu *cpu)
+{
+	npt_read_lock(&cpu->mmu->lock);
+	if (npt_cpu_behind(cpu))
+		npt_cpu_obey(cpu);
+	npt_read_unlock(&cpu->mmu->lock);
+}
+
+void npt_mmu_bug(struct npt_mmu *mmu, const char *what)
+{
+	WRITE_ONCE(mmu->dead, true);
+	mmu->host->bug(mmu, what);
+}

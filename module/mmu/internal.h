@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of mmu/ share among themselves. */
+#ifndef NPT_MMU_INTERNAL_H
+#define NPT_MMU_INTERNAL_H
+
+#include "mmu.h"
+#include "format.h"
+#include "walk.h"
+#include "trace_hooks.h"
+#include "../tlb/tlb.h"
+
+/* --- table.c: pages of tables, their cap, what is set aside -------------- */
+
+/* One entry of a reverse map, when more than one table entry maps a thing. */
+#define NPT_DESC_ENTRIES 14
+struct npt_desc {
+	struct npt_desc *next;
+	u32 nr;
+	u64 *entry[NPT_DESC_ENTRIES];
+};
+
+/* Set aside what one fault can need. May sleep. -ENOMEM. */
+int npt_cache_fill(struct npt_mmu *mmu, struct npt_cache *c);
+void npt_cache_drain(struct npt_cache *c);
+void *npt_cache_page(struct npt_cache *c);
+struct npt_sp *npt_cache_sp(struct npt_cache *c);
+struct npt_desc *npt_cache_desc(struct npt_cache *c);
+/* Room under the cap for what one fault can need? */
+bool npt_cap_reached(const struct npt_mmu *mmu);
+/* Page taken into use or given back; @gauge: NPT_CTR_nested_tables, ... */
+void npt_page_charge(struct npt_mmu *mmu, int gauge, int n);
+/* Free a page of tables once TLBs have been flushed. */
+void npt_page_free_later(struct npt_mmu *mmu, void *page);
+
+/* --- flush.c -------------------------------------------------------------- */
+
+/* Lock held for writing: all vCPUs flush before they go on; then free what waited. */
+void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason);
+/* Lock held either way, by the vCPU's thread: catch up with flushes asked for. */
+void npt_cpu_obey(struct npt_cpu *cpu);
+static inline bool npt_cpu_behind(const struct npt_cpu *cpu)
+{
+	return cpu->flush_seen != cpu->mmu->flush_seq || cpu->nr_pending;
+}
+
+/* The tables contradict themselves: this VM is dead. */
+void npt_mmu_bug(struct npt_mmu *mmu, const char *what);
+
+/* --- cpu.c: what the guest does besides accesses. Called without the lock. -- */
+
+void npt_cpu_invlpg(struct npt_cpu *cpu, u64 gva);
+/* False: the value is one that MOV to CR3 refuses. */
+bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value);
+void npt_cpu_guest_flush(struct npt_cpu *cpu);
+/* Another VM ran on this CPU meanwhile. */
+void npt_cpu_world_switch(struct npt_cpu *cpu);
+
+/* --- access.c ----------------------------------------------------------------- */
+
+/* How a host error ends a fault. */
+enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err);
+bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
+
+/* --- map.c ---------------------------------------------------------------- */
+
+/* The map's leaf for @gpa, in page *table, or NULL. *level: of the leaf, or of what is missing. */
+u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **table);
+
+/* What came of a fill. */
+enum npt_fill {
+	NPT_FILL_DONE,
+	NPT_FILL_SPURIOUS,	/* it was there already */
+	NPT_FILL_RETRY,		/* the host changed its mind: ask again */
+};
+
+/* Enter @pfn for @gpa. Lock held for writing, cache filled. */
+enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
+			   const struct npt_pfn *pfn, bool write);
+/* Make room under the cap; false if there is none to be had. Lock held for writing. */
+bool npt_mmu_recycle(struct npt_mmu *mmu);
+int npt_map_init(struct npt_mmu *mmu);
+void npt_map_destroy(struct npt_mmu *mmu);
+/* Bring @gpa in: sleeps. 0 with *spurious set if it was there, or ->map's error. */
+int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
+
+/* --- rmap.c ---------------------------------------------------------------- */
+
+/* A list of entries, in one word: 0, an entry, or a struct npt_desc (bit 0 set). */
+void npt_rmap_add(struct npt_cache *c, unsigned long *head, u64 *entry);
+/* False if it was not there. */
+bool npt_rmap_del(unsigned long *head, u64 *entry);
+/* The first entry, NULL if empty. */
+u64 *npt_rmap_first(unsigned long head);
+typedef void (*npt_rmap_fn)(struct npt_mmu *mmu, u64 *entry, void *arg);
+/* @fn must not change the list. */
+void npt_rmap_each(struct npt_mmu *mmu, unsigned long head, npt_rmap_fn fn, void *arg);
+/* The reverse map of the map leaf that covers @gfn, NULL if none does. */
+unsigned long *npt_rmap_of(struct npt_mmu *mmu, u64 gfn);
+
+/* --- shadow.c, sync.c, shadow_fault.c -------------------------------------- */
+
+/* What a shadow table is made from, besides its gfn. */
+union npt_role {
+	u32 word;
+	struct {
+		u32 level:3;
+		u32 direct:1;	/* no guest table behind it: part of a large page, or paging is off */
+		u32 glue:1;	/* PAE root over a 32-bit page directory */
+		u32 quadrant:2;	/* which part of a 32-bit guest table */
+		u32 offset:7;	/* PAE root: which 32-byte slot of its page */
+		u32 rights:3;	/* NPT_TLBV_W/U/X granted by the levels above */
+		u32 format:3;	/* enum npt_role_format */
+		u32 nx:1;	/* EFER.NXE: bit 63 means NX, else reserved */
+		u32 global:1;	/* CR4.PGE: global pages are global */
+	};
+};
+
+enum npt_role_format { NPT_RF_OFF, NPT_RF_32, NPT_RF_32_PSE, NPT_RF_PAE, NPT_RF_4, NPT_RF_5 };
+
+/* One shadow table. All fields: mmu->lock for writing. */
+struct npt_sp {
+	struct hlist_node by_gfn;	/* mmu->sp_by_gfn; not if invalid */
+	struct hlist_node by_region;	/* mmu->sp_by_region; guest tables only */
+	struct list_head link;		/* mmu->sp_active or ->sp_zapped */
+	struct list_head unsync_link;	/* mmu->sp_unsync while unsync */
+	u64 *spt;		/* the table */
+	u64 *gfns;		/* gfn of each leaf; NULL if direct */
+	u64 gfn;		/* of the guest table; direct: first gfn mapped */
+	unsigned long parents;	/* reverse map: entries that point here */
+	union npt_role role;
+	u32 root_count;		/* vCPUs that hold it as (cached) root */
+	u16 writes;		/* guest writes since a fault last came through */
+	bool unsync;		/* the guest may write the table: sync before use */
+	bool invalid;		/* zapped, kept only for root_count */
+};
+
+/* Table for @gfn and @role, built empty if there is none yet. */
+struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, union npt_role role);
+void npt_sp_zap(struct npt_mmu *mmu, struct npt_sp *sp, enum npt_zap_reason reason);
+void npt_sp_free_zapped(struct npt_mmu *mmu);
+/* Take entry @i of @sp out, leaf or table. */
+void npt_sp_drop_entry(struct npt_mmu *mmu, struct npt_sp *sp, unsigned int i,
+		       enum npt_zap_reason reason);
+void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, struct npt_sp *child);
+/* gfn that leaf @i maps. */
+u64 npt_sp_leaf_gfn(const struct npt_sp *sp, unsigned int i);
+/* Format of shadow tables for guests of @format. */
+const struct npt_format *npt_shadow_format(u32 role_format);
+const struct npt_format *npt_role_guest_format(u32 role_format);
+static inline struct npt_sp *npt_sp_of(const u64 *spte)
+{
+	return npt_page_owner((const void *)((unsigned long)spte & ~4095UL));
+}
+
+static inline unsigned int npt_sp_index(const u64 *spte)
+{
+	return ((unsigned long)spte & 4095) / 8;
+}
+
+/* Where tables of @gfn hang in sp_by_gfn (or, with gfn >> 9, in sp_by_region). */
+static inline unsigned int npt_sp_hash(u64 key)
+{
+	return (key * 0x9E3779B97F4A7C15ULL) >> (64 - NPT_SP_HASH_BITS);
+}
+
+static inline bool npt_sp_is_guest_table(const struct npt_sp *sp)
+{
+	return !sp->role.direct && !sp->role.glue;
+}
+
+/* Is @gfn a guest table that must not be written unseen? */
+bool npt_gfn_tracked(struct npt_mmu *mmu, u64 gfn);
+/* Is any gfn of the 2M region around @gfn a shadowed guest table? */
+bool npt_region_shadowed(struct npt_mmu *mmu, u64 gfn);
+/* Zap shadow tables made from guest tables in [start, end). */
+void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason);
+/* Zap the oldest shadow tables that no vCPU has as its root, then flush. */
+void npt_shadow_recycle(struct npt_mmu *mmu);
+
+/* Guest wrote @len bytes at @gpa of a tracked table. Lock held for writing. */
+void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
+/* Let the tables of @gfn go out of sync; false if they may not. */
+bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
+void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
+/* Before an INVLPG (@gva) or a flush takes effect. Takes the lock. */
+void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva);
+void npt_shadow_sync_all(struct npt_cpu *cpu);
+/* Make every leaf that maps @gfn read-only; true if one was writable. */
+bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn);
+
+/* Make sure that cpu->shadow_root is right. Takes the lock. -ENOMEM. */
+int npt_shadow_load_root(struct npt_cpu *cpu);
+/* Let go of the root. Lock held for writing. */
+void npt_shadow_put_root(struct npt_cpu *cpu);
+const struct npt_format *npt_cpu_shadow_format(const struct npt_cpu *cpu);
+
+/* Handle a fault on shadow tables. Called and left without the lock. */
+enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *w, u64 gva);
+
+#endif /* NPT_MMU_INTERNAL_H */

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The map: one radix table gpa -> hpa per VM, in the VM's nested format. In
+ * nested mode it is what the guest runs on; in the other modes it is the
+ * module's memory of what the host gave.
+ *
+ * In shadow mode each page of the map that can hold leaves has a companion
+ * page: 512 reverse-map heads, one for each leaf, of the shadow leaves that
+ * map something inside it. So every shadow leaf hangs on the map leaf that it
+ * was made from, and goes when that one goes.
+ */
+#include "internal.h"
+
+#define MAP_ENTRIES 512
+
+static inline u64 map_index(const struct npt_format *f, unsigned int level, u64 gpa)
+{
+	return (gpa >> f->level[level].shift) & (MAP_ENTRIES - 1);
+}
+
+static inline bool map_present(const struct npt_format *f, u64 e)
+{
+	return e & f->present;
+}
+
+static inline bool map_is_leaf(const struct npt_format *f, unsigned int level, u64 e)
+{
+	return level == 1 || (e & f->large);
+}
+
+static inline u64 *map_child(const struct npt_format *f, unsigned int level, u64 e)
+{
+	return npt_hpa_ptr(e & f->level[level].table_mask);
+}
+
+static void *new_table(struct npt_mmu *mmu, struct npt_cache *c, unsigned int level)
+{
+	void *table = npt_cache_page(c), *heads = NULL;
+
+	if (!table)
+		return NULL;
+	npt_page_charge(mmu, NPT_CTR_nested_tables, 1);
+	if (mmu->cfg.mode == NPT_MMU_SHADOW && level <= 3) {
+		heads = npt_cache_page(c);
+		npt_page_charge(mmu, NPT_CTR_rmap_pages, 1);
+	}
+	npt_page_set_owner(table, heads);
+	return table;
+}
+
+/* Take a table out of use: every entry is clear, no entry points to it. */
+static void put_table(struct npt_mmu *mmu, void *table)
+{
+	void *heads = npt_page_owner(table);
+
+	if (heads) {
+		npt_page_free_later(mmu, heads);
+		npt_page_charge(mmu, NPT_CTR_rmap_pages, -1);
+	}
+	npt_page_free_later(mmu, table);
+	npt_page_charge(mmu, NPT_CTR_nested_tables, -1);
+	mmu->need_flush = true;
+}
+
+u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **table)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	u64 *t = npt_hpa_ptr(mmu->map_root);
+	unsigned int l;
+
+	*level = f->levels;
+	if (gpa >> mmu->gpa_bits)
+		return NULL;
+	for (l = f->levels; ; l--) {
+		u64 *e = &t[map_index(f, l, gpa)];
+
+		*level = l;
+		if (!map_present(f, *e))
+			return NULL;
+		if (map_is_leaf(f, l, *e)) {
+			*table = t;
+			return e;
+		}
+		t = map_child(f, l, *e);
+	}
+}
+
+unsigned long *npt_rmap_of(struct npt_mmu *mmu, u64 gfn)
+{
+	unsigned int level;
+	unsigned long *heads;
+	void *table;
+	u64 *leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
+
+	if (!leaf)
+		return NULL;
+	heads = npt_page_owner(table);
+	return heads ? &heads[leaf - (u64 *)table] : NULL;
+}
+
+u64 npt_mmu_hpa(struct npt_mmu *mmu, u64 gpa)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	unsigned int level;
+	void *table;
+	u64 *leaf;
+
+	npt_assert_held(&mmu->lock);
+	leaf = npt_map_leaf(mmu, gpa, &level, &table);
+	if (!leaf)
+		return 0;
+	return (*leaf & f->level[level].leaf_mask) |
+	       (gpa & (BIT_ULL(f->level[level].shift) - 1));
+}
+
+static const int pages_gauge[] = { NPT_CTR_pages_4k, NPT_CTR_pages_2m, NPT_CTR_pages_1g };
+static const int fills_counter[] = { NPT_CTR_fills_4k, NPT_CTR_fills_2m, NPT_CTR_fills_1g };
+
+static void count_leaf(struct npt_mmu *mmu, unsigned int level, int n)
+{
+	unsigned int s = npt_level_size(level);
+
+	mmu->ctr[pages_gauge[s]] += n;
+	mmu->ctr[NPT_CTR_mapped_bytes] += (s64)n * (s64)BIT_ULL(npt_size_shift(s));
+}
+
+/* Clear one leaf and every shadow leaf made from it. */
+static void zap_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level,
+		     enum npt_zap_reason reason)
+{
+	unsigned long *heads = npt_page_owner(table);
+	u64 *spte;
+
+	if (heads) {
+		while ((spte = npt_rmap_first(heads[i])))
+			npt_sp_drop_entry(mmu, npt_sp_of(spte), npt_sp_index(spte), reason);
+	}
+	WRITE_ONCE(table[i], 0);
+	count_leaf(mmu, level, -1);
+	mmu->ctr[NPT_CTR_zaps]++;
+	mmu->ctr[NPT_CTR_zap_notifier + reason]++;
+	mmu->need_flush = true;
+}
+
+/* Zap [start, end) below @table at @level, whose first address is @base. */
+static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 base,
+		      u64 start, u64 end, enum npt_zap_reason reason)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	u64 span = BIT_ULL(f->level[level].shift);
+	u64 from = start > base ? map_index(f, level, start) : 0;
+	u64 i, at;
+
+	for (i = from, at = base + from * span; i < MAP_ENTRIES && at < end; i++, at += span) {
+		u64 e = table[i];
+
+		if (!map_present(f, e))
+			continue;
+		if (map_is_leaf(f, level, e)) {
+			zap_leaf(mmu, table, i, level, reason);
+			continue;
+		}
+		zap_range(mmu, map_child(f, level, e), level - 1, at, start, end, reason);
+		if (start <= at && end >= at + span) {
+			WRITE_ONCE(table[i], 0);
+			put_table(mmu, map_child(f, level, e));
+		}
+	}
+}
+
+static void map_zap(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason)
+{
+	u64 limit = BIT_ULL(mmu->gpa_bits - 12);
+
+	end = min(end, limit);
+	if (start >= end)
+		return;
+	zap_range(mmu, npt_hpa_ptr(mmu->map_root), mmu->map_fmt->levels, 0,
+		  start << 12, end << 12, reason);
+}
+
+bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
+		 enum npt_zap_reason reason, enum npt_flush_reason flush)
+{
+	npt_assert_write(&mmu->lock);
+	if (mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_shadow_zap_tables(mmu, start, end, reason);
+	map_zap(mmu, start, end, reason);
+	if (!mmu->need_flush)
+		return false;
+	mmu->need_flush = false;
+	npt_trace_zap(mmu, start, end, reason);
+	npt_flush_cpus(mmu, flush);
+	return true;
+}
+
+/* Largest leaf for @gpa that the host, the VM's choice and shadowed tables allow. */
+static unsigned int leaf_level(struct npt_mmu *mmu, u64 gpa, const struct npt_pfn *pfn)
+{
+	unsigned int s = pfn->max_size;
+
+	while (s && (!(mmu->cfg.leaf_pages & BIT(s)) ||
+		     !mmu->map_fmt->level[npt_size_level(s)].may_leaf))
+		s--;
+	if (s && mmu->cfg.mode == NPT_MMU_SHADOW) {
+		/* Above 2 MiB it would take a scan to know that no table lies inside. */
+		s = min_t(unsigned int, s, NPT_SIZE_2M);
+		if (!(mmu->cfg.leaf_pages & NPT_PAGE_2M) || npt_region_shadowed(mmu, gpa >> 12))
+			s = NPT_SIZE_4K;
+	}
+	return npt_size_level(s);
+}
+
+/* Go down to @target, building tables; a larger leaf in the way is split away. */
+static u64 *descend(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa, unsigned int target)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	u64 *t = npt_hpa_ptr(mmu->map_root);
+	unsigned int l;
+
+	for (l = f->levels; l > target; l--) {
+		u64 i = map_index(f, l, gpa);
+
+		if (map_present(f, t[i]) && map_is_leaf(f, l, t[i]))
+			zap_leaf(mmu, t, i, l, NPT_ZAP_SPLIT);
+		if (!map_present(f, t[i])) {
+			void *child = new_table(mmu, c, l - 1);
+
+			if (!child)
+				return NULL;
+			WRITE_ONCE(t[i], npt_make_table(f, npt_ptr_hpa(child)));
+		}
+		t = map_child(f, l, t[i]);
+	}
+	return t;
+}
+
+/* Is there a leaf already that serves the access? */
+static bool map_suffices(struct npt_mmu *mmu, u64 gpa, bool write, unsigned int target)
+{
+	unsigned int level;
+	void *table;
+	u64 *leaf = npt_map_leaf(mmu, gpa, &level, &table);
+
+	return leaf && level >= target && (!write || (*leaf & mmu->map_fmt->write));
+}
+
+enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
+			   const struct npt_pfn *pfn, bool write)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	unsigned int level = leaf_level(mmu, gpa, pfn);
+	u64 rights = NPT_TLBV_U | NPT_TLBV_X, span, hpa, i, *t, leaf;
+
+	npt_assert_write(&mmu->lock);
+	if (mmu->host->stale(mmu, pfn))
+		return NPT_FILL_RETRY;
+	if (map_suffices(mmu, gpa, write, 1))
+		return NPT_FILL_SPURIOUS;
+
+	t = descend(mmu, c, gpa, level);
+	if (!t)
+		return NPT_FILL_RETRY;
+	i = map_index(f, level, gpa);
+	span = BIT_ULL(f->level[level].shift);
+	hpa = pfn->hpa & ~(span - 1);
+	if (pfn->writable)
+		rights |= NPT_TLBV_W | NPT_TLBV_D;
+	leaf = npt_make_leaf(f, level, hpa, rights);
+
+	if (map_present(f, t[i]) && !map_is_leaf(f, level, t[i])) {
+		u64 base = gpa & ~(span - 1), *child = map_child(f, level, t[i]);
+
+		zap_range(mmu, child, level - 1, base, base, base + span, NPT_ZAP_SPLIT);
+		WRITE_ONCE(t[i], 0);
+		put_table(mmu, child);
+	} else if (map_present(f, t[i]) &&
+		   ((t[i] ^ leaf) & f->level[level].leaf_mask)) {
+		/* The notifier should have been here first. */
+		zap_leaf(mmu, t, i, level, NPT_ZAP_NOTIFIER);
+	}
+	if (!map_present(f, t[i])) {
+		count_leaf(mmu, level, 1);
+		mmu->ctr[fills_counter[npt_level_size(level)]]++;
+	}
+	WRITE_ONCE(t[i], leaf);
+	if (pfn->writable)
+		mmu->host->mark_dirty(mmu, gpa >> 12);
+	npt_trace_fill(mmu, gpa, hpa, npt_level_size(level), NPT_DIM_NESTED);
+	if (mmu->need_flush) {
+		mmu->need_flush = false;
+		npt_flush_cpus(mmu, NPT_FL_SLOT);
+	}
+	return NPT_FILL_DONE;
+}
+
+/* Shadow tables go first, then the whole map. */
+bool npt_mmu_recycle(struct npt_mmu *mmu)
+{
+	if (!npt_cap_reached(mmu))
+		return true;
+	if (mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_shadow_recycle(mmu);
+	if (npt_cap_reached(mmu)) {
+		u64 before = mmu->ctr[NPT_CTR_table_pages];
+
+		if (mmu->cfg.mode == NPT_MMU_SHADOW)
+			npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE);
+		map_zap(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE);
+		mmu->ctr[NPT_CTR_mmu_recycled] += before - mmu->ctr[NPT_CTR_table_pages];
+	}
+	mmu->need_flush = false;
+	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
+	return !npt_cap_reached(mmu);
+}
+
+int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	struct npt_pfn pfn;
+	enum npt_fill r;
+	int err;
+
+	do {
+		err = npt_cache_fill(mmu, &cpu->cache);
+		if (err)
+			return err;
+		cpu->ctr[NPT_CTR_host_map]++;
+		err = mmu->host->map(mmu, gpa, write, &pfn);
+		if (err)
+			return err;
+		npt_write_lock(&mmu->lock);
+		if (!npt_mmu_recycle(mmu)) {
+			npt_write_unlock(&mmu->lock);
+			return -ENOMEM;
+		}
+		r = npt_map_fill(mmu, &cpu->cache, gpa, &pfn, write);
+		npt_write_unlock(&mmu->lock);
+		if (r == NPT_FILL_RETRY)
+			cpu->ctr[NPT_CTR_host_map_retry]++;
+	} while (r == NPT_FILL_RETRY);
+	*spurious = r == NPT_FILL_SPURIOUS;
+	return 0;
+}
+
+/* Write-protect one 4K leaf and its shadow leaves, or drop a larger one. */
+static bool wrprot_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level, u64 gfn)
+{
+	const struct npt_format *f = mmu->map_fmt;
+
+	if (level > 1) {
+		zap_leaf(mmu, table, i, level, NPT_ZAP_SPLIT);
+		return true;
+	}
+	if (!(table[i] & f->write))
+		return false;
+	WRITE_ONCE(table[i], table[i] & ~(f->write | f->dirty));
+	if (mmu->cfg.mode == NPT_MMU_SHADOW)
+		npt_rmap_wrprot(mmu, gfn);
+	return true;
+}
+
+bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
+{
+	u64 gfn, next;
+	bool any = false;
+
+	npt_assert_write(&mmu->lock);
+	for (gfn = start; gfn < end; gfn = next) {
+		unsigned int level;
+		void *table;
+		u64 *leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
+
+		next = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
+		if (!leaf)
+			continue;
+		any |= wrprot_leaf(mmu, table, leaf - (u64 *)table, level, gfn);
+	}
+	if (any) {
+		mmu->need_flush = false;
+		npt_flush_cpus(mmu, NPT_FL_DIRTY_LOG);
+	}
+	return any;
+}
+
+struct age {
+	bool young, clear;
+};
+
+static void age_spte(struct npt_mmu *mmu __maybe_unused, u64 *spte, void *arg)
+{
+	const u64 accessed = npt_fmt_4level.accessed;
+	struct age *a = arg;
+
+	if (!(*spte & accessed))
+		return;
+	a->young = true;
+	if (a->clear)
+		WRITE_ONCE(*spte, *spte & ~accessed);
+}
+
+/*
+ * A TLB may keep a translation whose accessed bit is cleared here: as with the
+ * host's own page tables on x86, age is a hint and not worth a flush.
+ */
+bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear)
+{
+	const struct npt_format *f = mmu->map_fmt;
+	struct age a = { .clear = clear };
+	u64 gfn, next;
+
+	npt_assert_write(&mmu->lock);
+	for (gfn = start; gfn < end; gfn = next) {
+		unsigned int level;
+		void *table;
+		unsigned long *heads;
+		u64 *leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
+
+		next = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
+		if (!leaf)
+			continue;
+		if (*leaf & f->accessed) {
+			a.young = true;
+			if (clear)
+				WRITE_ONCE(*leaf, *leaf & ~f->accessed);
+		}
+		heads = npt_page_owner(table);
+		if (heads)
+			npt_rmap_each(mmu, heads[leaf - (u64 *)table], age_spte, &a);
+	}
+	return a.young;
+}
+
+int npt_map_init(struct npt_mmu *mmu)
+{
+	void *root = npt_page_alloc();
+
+	if (!root)
+		return -ENOMEM;
+	npt_page_set_owner(root, NULL);
+	mmu->map_root = npt_ptr_hpa(root);
+	npt_page_charge(mmu, NPT_CTR_nested_tables, 1);
+	npt_format_rsvd(mmu->map_fmt, 52, true, mmu->map_rsvd);
+	return 0;
+}
+
+void npt_map_destroy(struct npt_mmu *mmu)
+{
+	npt_write_lock(&mmu->lock);
+	map_zap(mmu, 0, ~0ULL, NPT_ZAP_EXIT);
+	mmu->need_flush = false;
+	npt_flush_cpus(mmu, NPT_FL_SLOT);
+	npt_write_unlock(&mmu->lock);
+	npt_page_charge(mmu, NPT_CTR_nested_tables, -1);
+	npt_page_free(npt_hpa_ptr(mmu->map_root));
+}

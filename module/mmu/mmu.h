@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The MMU: what the rest of the module (and the in-process engine) may call.
+ *
+ * struct npt_mmu is one VM's guest-physical address space and the tables made
+ * for it; struct npt_cpu is one vCPU's paging context, TLB model and counters.
+ *
+ * Every mode keeps one radix table gpa -> hpa, "the map". In nested mode it is
+ * the nested page table that hardware (or the soft engine) walks; in native
+ * and shadow mode it is the module's own memory of what the host gave, walked
+ * without being counted. Shadow leaves only ever map what the map maps.
+ *
+ * Locking: mmu->lock. Held for reading: accesses, walks, guest memory reached
+ * through the map. Held for writing: every change of the map and of shadow
+ * tables. A page that the map names can't go away while the lock is held in
+ * either way, because the host's invalidation takes it for writing first.
+ */
+#ifndef NPT_MMU_H
+#define NPT_MMU_H
+
+#include "platform.h"
+
+struct npt_mmu;
+struct npt_cpu;
+struct npt_tlb;
+struct npt_format;
+struct npt_sp;
+
+/* What the host says about a guest page. */
+struct npt_pfn {
+	u64 hpa;	/* of the 4K page */
+	u64 seq;	/* for ->stale */
+	u64 hva;	/* for ->stale: where the host has it; the core does not look */
+	u8 max_size;	/* NPT_SIZE_*: largest leaf around it that host mapping, slot and alignment allow */
+	bool writable;	/* may be mapped writable now */
+};
+
+/* What the MMU needs from its surroundings. No member is NULL. */
+struct npt_mmu_host {
+	/*
+	 * Bring in the page of @gpa. May sleep; called without mmu->lock.
+	 * 0, or -ENOENT (no memslot), -EROFS (write to a read-only memslot),
+	 * -EFAULT (the host can't give it), -EINTR (a fatal signal).
+	 */
+	int (*map)(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out);
+	/* Under mmu->lock for writing: must @pfn be thrown away and asked for again? */
+	bool (*stale)(struct npt_mmu *mmu, const struct npt_pfn *pfn);
+	/* Under mmu->lock: the guest (or the MMU for it) may write this gfn from now on. */
+	void (*mark_dirty)(struct npt_mmu *mmu, u64 gfn);
+	/* Under mmu->lock for writing: every vCPU must flush before it runs on. */
+	void (*kick)(struct npt_mmu *mmu);
+	/* The tables are inconsistent: kill this VM (once), in any context. */
+	void (*bug)(struct npt_mmu *mmu, const char *what);
+};
+
+/* Chosen when the VM is made. */
+struct npt_mmu_config {
+	u32 mode;		/* NPT_MMU_NATIVE, _SHADOW or _NESTED */
+	u32 nested_format;	/* NPT_NESTED_NPT or NPT_NESTED_EPT */
+	u32 nested_levels;	/* 4 or 5 */
+	u32 leaf_pages;		/* NPT_PAGE_* */
+	u32 max_table_pages;
+	bool unsync;		/* shadow: leaf tables may go out of sync */
+};
+
+/* Why a leaf is zapped, in the order of NPT_CTR_zap_*. */
+enum npt_zap_reason {
+	NPT_ZAP_NOTIFIER,
+	NPT_ZAP_SLOT,
+	NPT_ZAP_GUEST,
+	NPT_ZAP_SPLIT,
+	NPT_ZAP_RECYCLE,
+	NPT_ZAP_EXIT,
+};
+
+/* Why TLBs are flushed, in the order of NPT_CTR_flush_*. */
+enum npt_flush_reason {
+	NPT_FL_CR3,
+	NPT_FL_INVLPG,
+	NPT_FL_GUEST,
+	NPT_FL_SWITCH,
+	NPT_FL_USER,
+	NPT_FL_NOTIFIER,
+	NPT_FL_SLOT,
+	NPT_FL_SHADOW,
+	NPT_FL_RECYCLE,
+	NPT_FL_DIRTY_LOG,
+	NPT_FL_MODEL,
+};
+
+#define NPT_SP_HASH_BITS 8
+#define NPT_SP_HASH_SIZE (1 << NPT_SP_HASH_BITS)
+
+/* One VM's MMU. */
+struct npt_mmu {
+	npt_lock_t lock;	/* see the head of this file */
+	const struct npt_mmu_host *host;	/* const after init */
+	struct npt_mmu_config cfg;		/* const after init */
+	const struct npt_format *map_fmt;	/* const after init */
+	u64 map_root;		/* hpa of the map's root table; const after init */
+	u64 map_rsvd[6][2];	/* reserved bits of map entries by level, [1]: leaf; const */
+	u8 gpa_bits;		/* guest MAXPHYADDR: what the map can hold; const */
+	bool dead;		/* set once by npt_mmu_bug(); read anywhere */
+
+	/* All below: lock for writing; flush_* may be read under it for reading. */
+	u64 flush_seq;		/* grows with each flush of all vCPUs */
+	u32 flush_reason;	/* of the latest, enum npt_flush_reason */
+	u64 ctr[NPT_CTR_NR];	/* counters of scope vm; gauges may be read unlocked */
+
+	/* Shadow tables; unused in other modes. */
+	struct hlist_head sp_by_gfn[NPT_SP_HASH_SIZE];		/* struct npt_sp.by_gfn */
+	struct hlist_head sp_by_region[NPT_SP_HASH_SIZE];	/* struct npt_sp.by_region: gfn >> 9 */
+	struct list_head sp_active;	/* struct npt_sp.link, oldest first */
+	struct list_head sp_unsync;	/* struct npt_sp.unsync_link */
+	struct list_head sp_zapped;	/* out of every table, freed after the flush */
+	void *free_later;	/* pages of tables to free after the next flush */
+	bool need_flush;	/* a flush is owed before the lock is dropped */
+	bool wrprot_any;	/* result of the latest npt_rmap_wrprot() */
+	bool tlbs_dirty;	/* a shadow leaf went by the guest's own doing: TLBs may know it */
+};
+
+/* Control register bits that matter here (SDM vol. 3A, 2.5). */
+#define NPT_CR0_PE	BIT_ULL(0)
+#define NPT_CR0_WP	BIT_ULL(16)
+#define NPT_CR0_NW	BIT_ULL(29)
+#define NPT_CR0_CD	BIT_ULL(30)
+#define NPT_CR0_PG	BIT_ULL(31)
+#define NPT_CR4_PSE	BIT_ULL(4)
+#define NPT_CR4_PAE	BIT_ULL(5)
+#define NPT_CR4_PGE	BIT_ULL(7)
+#define NPT_CR4_LA57	BIT_ULL(12)
+#define NPT_CR4_PCIDE	BIT_ULL(17)
+#define NPT_CR4_SMEP	BIT_ULL(20)
+#define NPT_CR4_SMAP	BIT_ULL(21)
+#define NPT_CR4_PKE	BIT_ULL(22)
+#define NPT_EFER_LME	BIT_ULL(8)
+#define NPT_EFER_LMA	BIT_ULL(10)
+#define NPT_EFER_NX	BIT_ULL(11)
+
+/* Architectural paging state of a vCPU. */
+struct npt_regs {
+	u64 cr0, cr3, cr4, efer;
+	u32 pkru;
+	bool ac;		/* RFLAGS.AC, for SMAP */
+};
+
+/* Pages set aside before the lock is taken, so that nothing allocates under it. */
+#define NPT_CACHE_PAGES 24
+#define NPT_CACHE_SPS 8
+#define NPT_CACHE_DESCS 8
+struct npt_cache {
+	u32 nr_pages, nr_sps, nr_descs;
+	void *pages[NPT_CACHE_PAGES];
+	void *sps[NPT_CACHE_SPS];
+	void *descs[NPT_CACHE_DESCS];
+};
+
+#define NPT_PENDING_FLUSHES 8
+
+/* A flush that another thread asked of a vCPU. */
+struct npt_pending_flush {
+	u32 scope;		/* enum npt_flush_scope */
+	u32 pcid;
+	u64 gva;
+	u32 reason;		/* enum npt_flush_reason */
+};
+
+/* One vCPU's MMU. Everything is its thread's (under the vCPU's mutex) but where said. */
+struct npt_cpu {
+	struct npt_mmu *mmu;
+	struct npt_tlb *tlb;
+	struct npt_cost cost;
+	u64 ctr[NPT_CTR_NR];	/* plain; read by others without a lock, word by word */
+
+	struct npt_regs regs;
+	const struct npt_format *fmt;	/* guest tables; NULL: paging is off */
+	u64 root;		/* gpa of the guest's root table */
+	u64 rsvd[6][2];		/* reserved bits of guest entries by level, [1]: leaf */
+	u16 pcid;		/* 0 unless CR4.PCIDE and the model is tagged */
+	u8 va_bits;		/* 32, 48 or 57 */
+	u8 allow[16];		/* by W|U|X|D: bit (op + 3 * user) set: allowed without a look at the tables */
+	bool global;		/* CR4.PGE */
+	bool pke;		/* CR4.PKE in long mode */
+	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
+
+	/* shadow mode */
+	struct npt_sp *shadow_root;	/* holds a root count; changed under mmu->lock for writing */
+	bool root_stale;	/* registers changed since it was picked */
+
+	u64 flush_seen;		/* mmu->flush_seq that this vCPU has obeyed; mmu->lock */
+	u32 nr_pending;		/* mmu->lock: written under it for writing, drained by this vCPU under it */
+	struct npt_pending_flush pending[NPT_PENDING_FLUSHES];
+	struct npt_cache cache;
+	bool fatal;		/* ->map said -EINTR: leave the batch */
+};
+
+/* --- a VM --------------------------------------------------------------- */
+
+/* Make an empty address space. -EINVAL, -ENOMEM. @host must outlive it. */
+int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
+		 const struct npt_mmu_host *host);
+/* Free every table. No vCPU and no notifier may be left. */
+void npt_mmu_destroy(struct npt_mmu *mmu);
+
+/*
+ * Under mmu->lock for writing: drop every translation of [start, end) (gfns)
+ * from the map and from shadow tables, then flush if anything went.
+ * Returns whether anything went.
+ */
+bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
+		 enum npt_zap_reason reason, enum npt_flush_reason flush);
+
+/* Under mmu->lock for writing: make leaves of [start, end) read-only and small (dirty log). */
+bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end);
+
+/* Under mmu->lock for writing: was [start, end) accessed? With @clear, forget it. */
+bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear);
+
+/* The host's map of the page behind @gpa, under mmu->lock: its hpa, 0 if there is none. */
+u64 npt_mmu_hpa(struct npt_mmu *mmu, u64 gpa);
+
+/* --- a vCPU ------------------------------------------------------------- */
+
+/* A vCPU with paging off and the TLB @model (checked). -ENOMEM. */
+int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_model *model);
+void npt_cpu_destroy(struct npt_cpu *cpu);
+
+/* Exchange the TLB model; all entries are dropped, counters stay. -ENOMEM leaves the old one. */
+int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model);
+
+/*
+ * Load the paging registers (KVM_SET_SREGS): -EINVAL for a combination that
+ * the architecture refuses (SDM vol. 3A, 2.5 and 4.1). Flushes if any changed.
+ */
+int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs);
+
+/*
+ * Execute @n records that nobody else can change. @res (or NULL) gets a result
+ * for each; @data is the data area of @data_len bytes. Returns how many were
+ * executed: fewer than @n after the first that failed if @stop, or if the host
+ * reported a fatal signal. *@failed grows by the number that did not end OK.
+ */
+u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
+		    struct npt_access_result *res, u8 *data, u32 data_len,
+		    bool stop, u32 *failed);
+
+/* Flush this vCPU's TLB now (its own thread, under its mutex). */
+void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f);
+/* Ask a vCPU that may be running to flush before its next access. Takes mmu->lock for writing. */
+void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f);
+
+/* Obey pending flushes of an idle vCPU, so that counters are at rest. Under its mutex. */
+void npt_cpu_settle(struct npt_cpu *cpu);
+
+/*
+ * Explain one translation: @e (count in: room, out: used) and @ent. Host
+ * addresses are in the clear: the caller censors. May sleep with
+ * NPT_EXPLAIN_FILL. -EINVAL for a bad @e.
+ */
+int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_entry *ent);
+
+/* KVM_TRANSLATE: guest-virtual to guest-physical as a supervisor read; false: not mapped. */
+bool npt_cpu_translate(struct npt_cpu *cpu, u64 gva, u64 *gpa, bool *writable, bool *user);
+
+/* --- guest memory and tables -------------------------------------------- */
+
+/*
+ * Copy from or to guest-physical memory, bringing pages in. Writes are seen by
+ * shadow tables. 0, -ENOENT, -EROFS, -EFAULT, -EINTR; *@done says how far it came.
+ */
+int npt_guest_read(struct npt_cpu *cpu, u64 gpa, void *buf, u32 len, u32 *done);
+int npt_guest_write(struct npt_cpu *cpu, u64 gpa, const void *buf, u32 len, u32 *done);
+
+/* One merged range of a table dump. */
+struct npt_table_range {
+	u64 start;	/* gva (guest, shadow) or gpa (nested) */
+	u64 end;	/* first address after it */
+	u64 target;	/* gpa (guest) or hpa (nested, shadow) of @start */
+	u64 flags;	/* leaf's rights NPT_TLBV_W/U/X/D/G, bit 32: accessed */
+	u8 size;	/* NPT_SIZE_* of the leaves */
+};
+
+/*
+ * Dump leaves of a table of @dim (enum npt_dim) from address *@cursor on into
+ * @out, contiguous leaves of equal rights merged, @max ranges at the most.
+ * Returns how many; *@cursor is where to go on, *@done set at the end. @cpu
+ * gives the root of guest and shadow tables (nested: may be NULL). Guest
+ * entries that can't be read are passed over. Bounded work per call.
+ */
+u32 npt_table_dump(struct npt_mmu *mmu, struct npt_cpu *cpu, u32 dim, u64 *cursor,
+		   struct npt_table_range *out, u32 max, bool *done);
+
+/* Fold the counters that follow from others (cycles) of @cpu and give all of them. */
+void npt_cpu_counters(struct npt_cpu *cpu, u64 *out);
+
+#endif /* NPT_MMU_H */

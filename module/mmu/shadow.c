@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shadow tables: one page for each guest table and role, found by the guest
+ * table's gfn. Entries that point on grant everything; the rights of the
+ * guest's upper levels are in the role and so in the leaves.
+ */
+#include "internal.h"
+
+const struct npt_format *npt_shadow_format(u32 rf)
+{
+	switch (rf) {
+	case NPT_RF_32:
+	case NPT_RF_32_PSE:
+	case NPT_RF_PAE:
+		return &npt_fmt_pae;
+	case NPT_RF_5:
+		return &npt_fmt_5level;
+	default:
+		return &npt_fmt_4level;
+	}
+}
+
+const struct npt_format *npt_role_guest_format(u32 rf)
+{
+	static const struct npt_format *const fmt[] = {
+		[NPT_RF_OFF] = NULL, [NPT_RF_32] = &npt_fmt_32,
+		[NPT_RF_32_PSE] = &npt_fmt_32_pse, [NPT_RF_PAE] = &npt_fmt_pae,
+		[NPT_RF_4] = &npt_fmt_4level, [NPT_RF_5] = &npt_fmt_5level,
+	};
+
+	return fmt[rf];
+}
+
+u64 npt_sp_leaf_gfn(const struct npt_sp *sp, unsigned int i)
+{
+	if (sp->gfns)
+		return sp->gfns[i];
+	return sp->gfn + ((u64)i << (9 * (sp->role.level - 1)));
+}
+
+static inline bool spte_is_leaf(const struct npt_sp *sp, u64 spte)
+{
+	return sp->role.level == 1 || (spte & npt_fmt_4level.large);
+}
+
+static struct npt_sp *child_of(u64 spte)
+{
+	return npt_page_owner(npt_hpa_ptr(spte & npt_fmt_4level.root_mask));
+}
+
+/* --- finding and making ---------------------------------------------------- */
+
+static struct npt_sp *sp_find(struct npt_mmu *mmu, u64 gfn, union npt_role role)
+{
+	struct npt_sp *sp;
+
+	hlist_for_each_entry(sp, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
+		if (sp->gfn == gfn && sp->role.word == role.word)
+			return sp;
+	return NULL;
+}
+
+/* Guest tables of @gfn that are out of sync must not be trusted any more. */
+static void sync_gfn(struct npt_mmu *mmu, u64 gfn)
+{
+	struct npt_sp *sp;
+
+	hlist_for_each_entry(sp, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
+		if (sp->gfn == gfn && npt_sp_is_guest_table(sp) && sp->unsync)
+			npt_shadow_sync_sp(mmu, sp);
+}
+
+struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, union npt_role role)
+{
+	struct npt_sp *sp;
+	void *page;
+
+	npt_assert_write(&mmu->lock);
+	if (!role.direct && !role.glue)
+		sync_gfn(mmu, gfn);
+	sp = sp_find(mmu, gfn, role);
+	if (sp) {
+		list_move_tail(&sp->link, &mmu->sp_active);
+		return sp;
+	}
+	sp = npt_cache_sp(c);
+	page = npt_cache_page(c);
+	if (!sp || !page)
+		return NULL;
+	sp->gfn = gfn;
+	sp->role = role;
+	sp->spt = page;
+	npt_page_set_owner(page, sp);
+	npt_page_charge(mmu, NPT_CTR_shadow_tables, 1);
+	if (npt_sp_is_guest_table(sp)) {
+		sp->gfns = npt_cache_page(c);
+		npt_page_charge(mmu, NPT_CTR_rmap_pages, 1);
+	}
+	hlist_add_head(&sp->by_gfn, &mmu->sp_by_gfn[npt_sp_hash(gfn)]);
+	list_add_tail(&sp->link, &mmu->sp_active);
+	if (npt_sp_is_guest_table(sp)) {
+		/* From here on no leaf may let the guest write this table unseen. */
+		hlist_add_head(&sp->by_region, &mmu->sp_by_region[npt_sp_hash(gfn >> 9)]);
+		if (npt_rmap_wrprot(mmu, gfn) || mmu->tlbs_dirty)
+			mmu->need_flush = true;
+	}
+	return sp;
+}
+
+bool npt_gfn_tracked(struct npt_mmu *mmu, u64 gfn)
+{
+	struct npt_sp *sp;
+
+	hlist_for_each_entry(sp, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
+		if (sp->gfn == gfn && npt_sp_is_guest_table(sp) && !sp->unsync)
+			return true;
+	return false;
+}
+
+bool npt_region_shadowed(struct npt_mmu *mmu, u64 gfn)
+{
+	struct npt_sp *sp;
+
+	hlist_for_each_entry(sp, &mmu->sp_by_region[npt_sp_hash(gfn >> 9)], by_region)
+		if (sp->gfn >> 9 == gfn >> 9)
+			return true;
+	return false;
+}
+
+/* --- entries --------------------------------------------------------------- */
+
+void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, struct npt_sp *child)
+{
+	const struct npt_format *f = npt_shadow_format(parent->role.format);
+	u64 e = npt_make_table(f, npt_ptr_hpa(child->spt));
+
+	/* PDPTEs have no rights: those bits are reserved (SDM vol. 3A, table 4-8). */
+	if (!f->level[parent->role.level].has_rights)
+		e = npt_ptr_hpa(child->spt) | f->present;
+	npt_rmap_add(c, &child->parents, &parent->spt[i]);
+	WRITE_ONCE(parent->spt[i], e);
+}
+
+void npt_sp_drop_entry(struct npt_mmu *mmu, struct npt_sp *sp, unsigned int i,
+		       enum npt_zap_reason reason)
+{
+	u64 spte = sp->spt[i];
+	unsigned long *head;
+
+	if (!spte)
+		return;
+	if (!spte_is_leaf(sp, spte)) {
+		if (!npt_rmap_del(&child_of(spte)->parents, &sp->spt[i]))
+			npt_mmu_bug(mmu, "shadow table without its parent");
+		WRITE_ONCE(sp->spt[i], 0);
+		mmu->tlbs_dirty = true;
+		return;
+	}
+	head = npt_rmap_of(mmu, npt_sp_leaf_gfn(sp, i));
+	if (!head || !npt_rmap_del(head, &sp->spt[i]))
+		npt_mmu_bug(mmu, "shadow leaf without a reverse map");
+	WRITE_ONCE(sp->spt[i], 0);
+	mmu->tlbs_dirty = true;
+	mmu->ctr[NPT_CTR_shadow_leaves]--;
+	mmu->ctr[NPT_CTR_zaps]++;
+	mmu->ctr[NPT_CTR_zap_notifier + reason]++;
+}
+
+static void wrprot_spte(struct npt_mmu *mmu, u64 *spte, void *arg)
+{
+	struct npt_sp *sp = npt_sp_of(spte);
+	u64 gfn = *(u64 *)arg, first = npt_sp_leaf_gfn(sp, npt_sp_index(spte));
+	u64 pages = BIT_ULL(9 * (sp->role.level - 1));
+
+	if (gfn < first || gfn >= first + pages || !(*spte & npt_fmt_4level.write))
+		return;
+	WRITE_ONCE(*spte, *spte & ~(npt_fmt_4level.write | npt_fmt_4level.dirty));
+	mmu->wrprot_any = true;
+}
+
+/*
+ * A 2 MiB leaf over the gfn loses its right to write as a whole; the next
+ * write faults and finds that a large leaf is not allowed there any more.
+ */
+bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn)
+{
+	unsigned long *head = npt_rmap_of(mmu, gfn);
+
+	mmu->wrprot_any = false;
+	if (head)
+		npt_rmap_each(mmu, *head, wrprot_spte, &gfn);
+	return mmu->wrprot_any;
+}
+
+/* --- zapping --------------------------------------------------------------- */
+
+static void unlink_parents(struct npt_mmu *mmu, struct npt_sp *sp)
+{
+	u64 *spte;
+
+	while ((spte = npt_rmap_first(sp->parents))) {
+		npt_rmap_del(&sp->parents, spte);
+		WRITE_ONCE(*spte, 0);
+	}
+	mmu->need_flush = true;
+}
+
+void npt_sp_zap(struct npt_mmu *mmu, struct npt_sp *sp, enum npt_zap_reason reason)
+{
+	unsigned int i;
+
+	npt_assert_write(&mmu->lock);
+	if (sp->invalid)
+		return;
+	for (i = 0; i < 512; i++)
+		npt_sp_drop_entry(mmu, sp, i, reason);
+	unlink_parents(mmu, sp);
+	hlist_del(&sp->by_gfn);
+	if (npt_sp_is_guest_table(sp))
+		hlist_del(&sp->by_region);
+	if (sp->unsync) {
+		sp->unsync = false;
+		list_del(&sp->unsync_link);
+		mmu->ctr[NPT_CTR_mmu_unsync]--;
+	}
+	sp->invalid = true;
+	list_move_tail(&sp->link, &mmu->sp_zapped);
+	mmu->ctr[NPT_CTR_mmu_shadow_zapped]++;
+}
+
+/* TLBs have forgotten them: free what no vCPU holds as its root. */
+void npt_sp_free_zapped(struct npt_mmu *mmu)
+{
+	struct npt_sp *sp, *next;
+
+	list_for_each_entry_safe(sp, next, &mmu->sp_zapped, link) {
+		if (sp->root_count)
+			continue;
+		list_del(&sp->link);
+		npt_page_free(sp->spt);
+		npt_page_charge(mmu, NPT_CTR_shadow_tables, -1);
+		if (sp->gfns) {
+			npt_page_free(sp->gfns);
+			npt_page_charge(mmu, NPT_CTR_rmap_pages, -1);
+		}
+		npt_zfree(sp);
+	}
+}
+
+static bool zap_gfn_tables(struct npt_mmu *mmu, u64 gfn, enum npt_zap_reason reason)
+{
+	struct npt_sp *sp;
+	struct hlist_node *next;
+	bool any = false;
+
+	hlist_for_each_entry_safe(sp, next, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
+		if (sp->gfn == gfn && npt_sp_is_guest_table(sp)) {
+			npt_sp_zap(mmu, sp, reason);
+			any = true;
+		}
+	return any;
+}
+
+/* Short ranges go by the hash, long ones by the list of all tables. */
+void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason)
+{
+	struct npt_sp *sp, *next;
+	u64 gfn;
+
+	if (end - start <= mmu->ctr[NPT_CTR_shadow_tables]) {
+		for (gfn = start; gfn < end; gfn++)
+			zap_gfn_tables(mmu, gfn, reason);
+		return;
+	}
+	list_for_each_entry_safe(sp, next, &mmu->sp_active, link)
+		if (npt_sp_is_guest_table(sp) && sp->gfn >= start && sp->gfn < end)
+			npt_sp_zap(mmu, sp, reason);
+}
+
+void npt_shadow_recycle(struct npt_mmu *mmu)
+{
+	struct npt_sp *sp, *next;
+	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, 2 * NPT_CACHE_PAGES);
+	u64 freed = 0;
+
+	list_for_each_entry_safe(sp, next, &mmu->sp_active, link) {
+		if (freed >= want)
+			break;
+		if (sp->root_count)
+			continue;
+		freed += sp->gfns ? 2 : 1;
+		npt_sp_zap(mmu, sp, NPT_ZAP_RECYCLE);
+		mmu->ctr[NPT_CTR_mmu_recycled]++;
+	}
+	mmu->need_flush = false;
+	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
+}

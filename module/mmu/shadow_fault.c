@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults on shadow tables: walk the guest's own tables as a processor would,
+ * then build the path and the leaf that serve this access and no more.
+ */
+#include "internal.h"
+
+/* A guest table out of the guest's reach is write-protected in leaves of this size only. */
+#define TRACKED_SIZE NPT_SIZE_4K
+
+static u32 role_format(const struct npt_cpu *cpu)
+{
+	if (!cpu->fmt)
+		return NPT_RF_OFF;
+	if (cpu->fmt == &npt_fmt_32)
+		return NPT_RF_32;
+	if (cpu->fmt == &npt_fmt_32_pse)
+		return NPT_RF_32_PSE;
+	if (cpu->fmt == &npt_fmt_pae)
+		return NPT_RF_PAE;
+	return cpu->fmt == &npt_fmt_4level ? NPT_RF_4 : NPT_RF_5;
+}
+
+const struct npt_format *npt_cpu_shadow_format(const struct npt_cpu *cpu)
+{
+	return npt_shadow_format(role_format(cpu));
+}
+
+/* --- the root --------------------------------------------------------------- */
+
+static union npt_role base_role(const struct npt_cpu *cpu)
+{
+	union npt_role role = { .word = 0 };
+
+	role.format = role_format(cpu);
+	role.nx = !!(cpu->regs.efer & NPT_EFER_NX);
+	role.global = cpu->global;
+	role.rights = NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X;
+	return role;
+}
+
+static union npt_role root_role(const struct npt_cpu *cpu, u64 *gfn)
+{
+	union npt_role role = base_role(cpu);
+
+	role.level = npt_cpu_shadow_format(cpu)->levels;
+	*gfn = cpu->root >> 12;
+	if (!cpu->fmt) {
+		role.direct = 1;
+		*gfn = 0;
+	} else if (cpu->fmt->entry_size == 4) {
+		role.glue = 1;
+	} else if (cpu->fmt == &npt_fmt_pae) {
+		role.offset = (cpu->root >> 5) & 127;
+	}
+	return role;
+}
+
+void npt_shadow_put_root(struct npt_cpu *cpu)
+{
+	npt_assert_write(&cpu->mmu->lock);
+	if (cpu->shadow_root)
+		cpu->shadow_root->root_count--;
+	cpu->shadow_root = NULL;
+}
+
+static bool root_fits(const struct npt_cpu *cpu)
+{
+	return cpu->shadow_root && !cpu->shadow_root->invalid && !cpu->root_stale;
+}
+
+int npt_shadow_load_root(struct npt_cpu *cpu)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	union npt_role role;
+	struct npt_sp *sp;
+	u64 gfn, before;
+	bool room;
+	int err;
+
+	err = npt_cache_fill(mmu, &cpu->cache);
+	if (err)
+		return err;
+	npt_write_lock(&mmu->lock);
+	npt_shadow_put_root(cpu);
+	room = npt_mmu_recycle(mmu);
+	role = root_role(cpu, &gfn);
+	before = mmu->ctr[NPT_CTR_shadow_tables];
+	sp = room ? npt_sp_get(mmu, &cpu->cache, gfn, role) : NULL;
+	if (sp) {
+		sp->root_count++;
+		cpu->shadow_root = sp;
+		cpu->root_stale = false;
+		cpu->ctr[mmu->ctr[NPT_CTR_shadow_tables] == before ?
+			 NPT_CTR_mmu_root_reuse : NPT_CTR_mmu_root_new]++;
+	}
+	if (mmu->need_flush) {
+		mmu->need_flush = false;
+		npt_flush_cpus(mmu, NPT_FL_SHADOW);
+	}
+	npt_write_unlock(&mmu->lock);
+	return sp ? 0 : -ENOMEM;
+}
+
+/* --- the path ---------------------------------------------------------------- */
+
+/* What the child of @level's entry for @gva is made from. */
+static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_walker *w,
+				 unsigned int level, u64 gva, u64 *gfn)
+{
+	union npt_role role = base_role(cpu);
+	unsigned int child = level - 1;
+
+	role.level = child;
+	if (child < w->leaf_level || !cpu->fmt) {
+		/* Below the guest's leaf: a piece of its large page. */
+		role.direct = 1;
+		role.rights = w->guest_rights & (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X);
+		if (!(w->guest_rights & NPT_TLBV_D))
+			role.rights &= ~NPT_TLBV_W;
+		role.global = !!(w->guest_rights & NPT_TLBV_G);
+		*gfn = (w->gpa >> 12) & ~(BIT_ULL(9 * child) - 1);
+		return role;
+	}
+	role.rights = w->path_rights[child];
+	*gfn = w->entry_gpa[child] >> 12;
+	if (cpu->fmt->entry_size == 4)
+		role.quadrant = child == 2 ? (gva >> 30) & 3 : (gva >> 21) & 1;
+	return role;
+}
+
+/* Make entry @i of @sp lead to the table for @role; NULL if there is no room. */
+static struct npt_sp *step_down(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i,
+				u64 gfn, union npt_role role)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u64 spte = sp->spt[i];
+	struct npt_sp *child;
+
+	if (spte && !(spte & npt_fmt_4level.large)) {
+		child = npt_page_owner(npt_hpa_ptr(spte & npt_fmt_4level.root_mask));
+		if (child->gfn == gfn && child->role.word == role.word)
+			return child;
+	}
+	npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
+	child = npt_sp_get(mmu, &cpu->cache, gfn, role);
+	if (child)
+		npt_sp_link(&cpu->cache, sp, i, child);
+	return child;
+}
+
+/* Largest shadow leaf for this page. */
+static unsigned int leaf_level(struct npt_cpu *cpu, const struct npt_walker *w)
+{
+	unsigned int s = min_t(unsigned int, npt_tlbv_size(w->guest_rights), w->map_size);
+	const struct npt_format *f = npt_cpu_shadow_format(cpu);
+
+	s = min_t(unsigned int, s, NPT_SIZE_2M);
+	if (s && npt_region_shadowed(cpu->mmu, w->gpa >> 12))
+		s = TRACKED_SIZE;
+	while (s && !f->level[npt_size_level(s)].may_leaf)
+		s--;
+	return npt_size_level(s);
+}
+
+/* --- the leaf ----------------------------------------------------------------- */
+
+/* Rights of the leaf; *emulate: a write that must not be let through. */
+static u64 leaf_rights(struct npt_cpu *cpu, const struct npt_walker *w,
+		       enum npt_fault_outcome *outcome)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u64 rights = w->guest_rights & (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X | NPT_TLBV_G);
+
+	*outcome = NPT_FAULT_FIXED;
+	/* Clean in the guest's table: let the first write fault, to mark it dirty. */
+	if (!(w->guest_rights & NPT_TLBV_D) || !(w->rights & NPT_TLBV_W))
+		rights &= ~NPT_TLBV_W;
+	if ((rights & NPT_TLBV_W) && npt_gfn_tracked(mmu, w->gpa >> 12)) {
+		if (w->op != NPT_OP_WRITE)
+			rights &= ~NPT_TLBV_W;
+		else if (npt_shadow_unsync(mmu, w->gpa >> 12))
+			*outcome = NPT_FAULT_UNSYNC;
+		else
+			rights &= ~NPT_TLBV_W;
+	}
+	/* Not writable though the guest may write: tracked, or CR0.WP is clear. */
+	if (w->op == NPT_OP_WRITE && !(rights & NPT_TLBV_W))
+		*outcome = NPT_FAULT_EMULATE;
+	return rights & NPT_TLBV_W ? rights | NPT_TLBV_D : rights;
+}
+
+static void set_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64 gfn,
+		     u64 hpa, const struct npt_walker *w, u64 rights,
+		     enum npt_fault_outcome *outcome)
+{
+	const struct npt_format *f = npt_cpu_shadow_format(cpu);
+	struct npt_mmu *mmu = cpu->mmu;
+	u64 spte = npt_make_leaf(f, sp->role.level, hpa, rights), old = sp->spt[i];
+	unsigned long *head;
+
+	if (f->pkey_shift)
+		spte |= ((w->guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15) << f->pkey_shift;
+	if (old == spte && npt_sp_leaf_gfn(sp, i) == gfn) {
+		if (*outcome == NPT_FAULT_FIXED)
+			*outcome = NPT_FAULT_SPURIOUS;
+		return;
+	}
+	if (old && !((old ^ spte) & ~(f->write | f->dirty | f->accessed)) &&
+	    npt_sp_leaf_gfn(sp, i) == gfn && (rights & NPT_TLBV_W)) {
+		/* The same page, now writable: no TLB can know too much of it. */
+		WRITE_ONCE(sp->spt[i], spte);
+		return;
+	}
+	npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
+	head = npt_rmap_of(mmu, gfn);
+	if (!head) {
+		npt_mmu_bug(mmu, "shadow leaf for a page that the map lacks");
+		return;
+	}
+	if (sp->gfns)
+		sp->gfns[i] = gfn;
+	npt_rmap_add(&cpu->cache, head, &sp->spt[i]);
+	WRITE_ONCE(sp->spt[i], spte);
+	mmu->ctr[NPT_CTR_shadow_fills]++;
+	mmu->ctr[NPT_CTR_shadow_leaves]++;
+	npt_trace_fill(mmu, gfn << 12, hpa, npt_level_size(sp->role.level), NPT_DIM_SHADOW);
+}
+
+/* Build the path to the page that @w found and its leaf. Lock held for writing. */
+static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
+{
+	const struct npt_format *f = npt_cpu_shadow_format(cpu);
+	struct npt_sp *sp = cpu->shadow_root;
+	enum npt_fault_outcome outcome;
+	unsigned int target, l, i = 0;
+	u64 rights, span, gfn;
+
+	target = leaf_level(cpu, w);
+	for (l = f->levels; ; l--) {
+		union npt_role role;
+
+		i = (gva >> f->level[l].shift) & (BIT_ULL(f->level[l].index_bits) - 1);
+		sp->writes = 0;
+		if (l == target)
+			break;
+		role = child_role(cpu, w, l, gva, &gfn);
+		sp = step_down(cpu, sp, i, gfn, role);
+		if (!sp)
+			return NPT_FAULT_ERROR;
+		/* A table that was just shadowed may forbid the large leaf. */
+		target = leaf_level(cpu, w);
+	}
+	rights = leaf_rights(cpu, w, &outcome);
+	span = BIT_ULL(f->level[l].shift);
+	set_leaf(cpu, sp, i, (w->gpa & ~(span - 1)) >> 12, w->hpa & ~(span - 1), w,
+		 rights, &outcome);
+	return outcome;
+}
+
+/* --- the fault ------------------------------------------------------------------ */
+
+/* One try under the lock; false: *@w says what must be mapped first, or try again. */
+static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
+		     enum npt_walk_end *end, enum npt_fault_outcome *outcome)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	bool done = false;
+
+	npt_write_lock(&mmu->lock);
+	if (!root_fits(cpu)) {
+		/* A flush by another vCPU took the root: the access starts over. */
+		*outcome = NPT_FAULT_SPURIOUS;
+		*end = NPT_WALK_OK;
+		done = true;
+		goto unlock;
+	}
+	if (!npt_mmu_recycle(mmu)) {
+		*outcome = NPT_FAULT_ERROR;
+		*end = NPT_WALK_OK;
+		done = true;
+		goto unlock;
+	}
+	*end = npt_walk_guest(w, gva);
+	if (*end == NPT_WALK_OK) {
+		*outcome = fill(cpu, w, gva);
+		done = true;
+	} else if (*end == NPT_WALK_FAULT) {
+		*outcome = NPT_FAULT_GUEST;
+		done = true;
+	}
+	if (mmu->need_flush) {
+		mmu->need_flush = false;
+		npt_flush_cpus(mmu, NPT_FL_SHADOW);
+	}
+unlock:
+	npt_write_unlock(&mmu->lock);
+	return done;
+}
+
+enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *out, u64 gva)
+{
+	enum npt_fault_outcome outcome = NPT_FAULT_ERROR;
+	struct npt_walker w = *out;
+	enum npt_walk_end end;
+	bool spurious;
+	int err;
+
+	for (;;) {
+		w = (struct npt_walker){
+			.cpu = cpu, .op = out->op, .user = out->user, .set_ad = true,
+		};
+		if (npt_cache_fill(cpu->mmu, &cpu->cache))
+			return NPT_FAULT_ERROR;
+		if (try_fill(cpu, &w, gva, &end, &outcome))
+			break;
+		cpu->ctr[NPT_CTR_ad_updates] += w.ad_updates;
+		if (end == NPT_WALK_RACE)
+			continue;
+		err = npt_map_in(cpu, w.fault_gpa, w.fault_write, &spurious);
+		if (err) {
+			out->fault_gpa = w.fault_gpa;
+			return npt_map_outcome(cpu, err);
+		}
+	}
+	cpu->ctr[NPT_CTR_ad_updates] += w.ad_updates;
+	out->verdict = w.verdict;
+	out->bit = w.bit;
+	out->pkey_denied = w.pkey_denied;
+	out->gpa = w.gpa;
+	out->guest_rights = w.guest_rights;
+	out->fault_gpa = w.gpa;
+	return outcome;
+}

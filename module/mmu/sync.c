@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Keeping shadow tables in step with the guest's.
+ *
+ * A guest table that is shadowed is write-protected, so each write to it
+ * comes through npt_shadow_pte_write(). Tables of the lowest level may instead
+ * go out of sync: the guest writes them freely, as a TLB would let it, and
+ * they are compared again before an INVLPG or a flush takes effect.
+ */
+#include "internal.h"
+
+/* Guest writes to a table, none of which a fault came through, before it is given up. */
+#define FLOOD_WRITES 8
+
+/* --- writes that were caught ------------------------------------------------ */
+
+/* Entries of @sp that bytes [offset, offset + len) of the guest table feed. */
+static bool touched_entries(const struct npt_sp *sp, u32 offset, u32 len,
+			    unsigned int *first, unsigned int *last)
+{
+	const struct npt_format *f = npt_role_guest_format(sp->role.format);
+	unsigned int a = offset / f->entry_size, b = (offset + len - 1) / f->entry_size;
+	unsigned int per, lo, hi;
+
+	if (f->entry_size == 8) {
+		/* A PAE root is four entries somewhere in its page. */
+		unsigned int base = f == &npt_fmt_pae && sp->role.level == 3 ?
+				    sp->role.offset * 4 : 0;
+		unsigned int n = base || (f == &npt_fmt_pae && sp->role.level == 3) ? 4 : 512;
+
+		if (b < base || a >= base + n)
+			return false;
+		*first = max(a, base) - base;
+		*last = min(b, base + n - 1) - base;
+		return true;
+	}
+	/* 1,024 guest entries; a page directory entry feeds two shadow entries. */
+	per = sp->role.level == 1 ? 512 : 256;
+	lo = sp->role.quadrant * per;
+	hi = lo + per - 1;
+	if (b < lo || a > hi)
+		return false;
+	*first = max(a, lo) - lo;
+	*last = min(b, hi) - lo;
+	if (sp->role.level == 2) {
+		*first *= 2;
+		*last = *last * 2 + 1;
+	}
+	return true;
+}
+
+static bool table_written(struct npt_mmu *mmu, struct npt_sp *sp, u32 offset, u32 len)
+{
+	unsigned int i, last;
+
+	if (!touched_entries(sp, offset, len, &i, &last))
+		return false;
+	for (; i <= last; i++)
+		npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
+	return ++sp->writes >= FLOOD_WRITES && !sp->root_count;
+}
+
+static struct hlist_head *gfn_bucket(struct npt_mmu *mmu, u64 gfn)
+{
+	return &mmu->sp_by_gfn[npt_sp_hash(gfn)];
+}
+
+/*
+ * No flush: until the guest's own INVLPG, a TLB may hold the old translation.
+ * tlbs_dirty remembers that one may, for whoever write-protects a page next.
+ */
+void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u64 gfn = gpa >> 12;
+	struct npt_sp *sp;
+	struct hlist_node *next;
+
+	npt_assert_write(&mmu->lock);
+	cpu->ctr[NPT_CTR_mmu_pte_write]++;
+	hlist_for_each_entry_safe(sp, next, gfn_bucket(mmu, gfn), by_gfn) {
+		if (sp->gfn != gfn || !npt_sp_is_guest_table(sp))
+			continue;
+		if (table_written(mmu, sp, gpa & 4095, len)) {
+			npt_sp_zap(mmu, sp, NPT_ZAP_GUEST);
+			mmu->ctr[NPT_CTR_mmu_flooded]++;
+		}
+	}
+	if (mmu->need_flush) {
+		mmu->need_flush = false;
+		npt_flush_cpus(mmu, NPT_FL_SHADOW);
+	}
+}
+
+/* --- out of sync and back ---------------------------------------------------- */
+
+bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
+{
+	struct npt_sp *sp;
+
+	npt_assert_write(&mmu->lock);
+	if (!mmu->cfg.unsync)
+		return false;
+	hlist_for_each_entry(sp, gfn_bucket(mmu, gfn), by_gfn)
+		if (sp->gfn == gfn && npt_sp_is_guest_table(sp) && sp->role.level > 1)
+			return false;
+	hlist_for_each_entry(sp, gfn_bucket(mmu, gfn), by_gfn) {
+		if (sp->gfn != gfn || !npt_sp_is_guest_table(sp) || sp->unsync)
+			continue;
+		sp->unsync = true;
+		list_add_tail(&sp->unsync_link, &mmu->sp_unsync);
+		mmu->ctr[NPT_CTR_mmu_unsync]++;
+	}
+	return true;
+}
+
+/* The guest's entry behind entry @i of a level-1 table; false if it can't be read. */
+static bool guest_pte(struct npt_mmu *mmu, const struct npt_sp *sp, unsigned int i, u64 *pte)
+{
+	const struct npt_format *f = npt_role_guest_format(sp->role.format);
+	u64 offset = f->entry_size == 8 ? i * 8 : (sp->role.quadrant * 512 + i) * 4;
+	u64 hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) | offset);
+
+	if (!hpa)
+		return false;
+	*pte = f->entry_size == 8 ? READ_ONCE(*(u64 *)npt_hpa_ptr(hpa)) :
+				    READ_ONCE(*(u32 *)npt_hpa_ptr(hpa));
+	return true;
+}
+
+/* Does the shadow leaf still grant no more than the guest's entry? */
+static bool leaf_agrees(struct npt_mmu *mmu, const struct npt_sp *sp, unsigned int i, u64 pte)
+{
+	const struct npt_format *f = npt_role_guest_format(sp->role.format);
+	const struct npt_format *s = &npt_fmt_4level;
+	u64 rsvd[NPT_MAX_LEVELS + 1][2], spte = sp->spt[i], rights;
+
+	npt_format_rsvd(f, mmu->gpa_bits, sp->role.nx, rsvd);
+	if (!(pte & f->present) || !(pte & f->accessed) || (pte & rsvd[1][1]))
+		return false;
+	if ((pte & f->level[1].leaf_mask) >> 12 != sp->gfns[i])
+		return false;
+	rights = npt_entry_rights(f, pte) & sp->role.rights;
+	if (!(pte & f->dirty))
+		rights &= ~NPT_TLBV_W;
+	if (npt_entry_rights(s, spte) & ~rights)
+		return false;
+	/* A user page must not look like a supervisor's: SMEP and SMAP depend on it. */
+	if ((npt_entry_rights(s, spte) ^ rights) & NPT_TLBV_U)
+		return false;
+	if (f->pkey_shift && ((spte ^ pte) >> f->pkey_shift & 15))
+		return false;
+	return !(spte & s->global) == !(sp->role.global && (pte & f->global));
+}
+
+void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
+{
+	unsigned int i;
+	u64 pte;
+
+	npt_assert_write(&mmu->lock);
+	for (i = 0; i < 512; i++)
+		if (sp->spt[i] &&
+		    (!guest_pte(mmu, sp, i, &pte) || !leaf_agrees(mmu, sp, i, pte)))
+			npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
+	sp->unsync = false;
+	list_del(&sp->unsync_link);
+	mmu->ctr[NPT_CTR_mmu_unsync]--;
+	if (npt_rmap_wrprot(mmu, sp->gfn) || mmu->tlbs_dirty)
+		mmu->need_flush = true;
+}
+
+/* After syncs: writable TLB entries of the tables must go. */
+static void finish_sync(struct npt_mmu *mmu)
+{
+	if (!mmu->need_flush)
+		return;
+	mmu->need_flush = false;
+	npt_flush_cpus(mmu, NPT_FL_SHADOW);
+}
+
+void npt_shadow_sync_all(struct npt_cpu *cpu)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	struct npt_sp *sp, *next;
+
+	if (!READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
+		return;
+	npt_write_lock(&mmu->lock);
+	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link) {
+		npt_shadow_sync_sp(mmu, sp);
+		cpu->ctr[NPT_CTR_mmu_unsync_sync]++;
+	}
+	finish_sync(mmu);
+	npt_write_unlock(&mmu->lock);
+}
+
+/* The level-1 table that this vCPU's shadow root leads to for @gva, NULL if none. */
+static struct npt_sp *leaf_table(struct npt_cpu *cpu, u64 gva)
+{
+	const struct npt_format *f = npt_cpu_shadow_format(cpu);
+	struct npt_sp *sp = cpu->shadow_root;
+	unsigned int l;
+
+	if (!sp || sp->invalid)
+		return NULL;
+	for (l = f->levels; l > 1; l--) {
+		u64 e = sp->spt[(gva >> f->level[l].shift) &
+				(BIT_ULL(f->level[l].index_bits) - 1)];
+
+		if (!(e & f->present) || (l < 4 && (e & f->large) && f->level[l].may_leaf))
+			return NULL;
+		sp = npt_page_owner(npt_hpa_ptr(e & f->level[l].table_mask));
+	}
+	return sp;
+}
+
+void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	struct npt_sp *sp;
+
+	if (!READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
+		return;
+	npt_write_lock(&mmu->lock);
+	sp = leaf_table(cpu, gva);
+	if (sp && sp->unsync) {
+		npt_shadow_sync_sp(mmu, sp);
+		cpu->ctr[NPT_CTR_mmu_unsync_sync]++;
+		finish_sync(mmu);
+	}
+	npt_write_unlock(&mmu->lock);
+}
