@@ -611,10 +611,12 @@ int npt_laws_check(const uint64_t *values, size_t count, struct npt_law_result *
 /**
  * struct npt_pt_options - how to build guest page tables
  * @levels: 2 (32-bit), 3 (PAE), 4 or 5
- * @gpa: start of the region that tables are placed in, multiple of 4096
+ * @gpa: start of the region that tables are placed in, multiple of 4096, not 0
  * @size: its bytes, multiple of 4096
  * @random: place tables in random order instead of one after the other
  * @seed: of that order; the same seed gives the same order
+ * @writer: vCPU whose guest-physical writes change entries, so that shadow tables
+ *	see each change as the guest's own; NULL: write straight into memory
  */
 struct npt_pt_options {
 	unsigned int levels;
@@ -622,6 +624,7 @@ struct npt_pt_options {
 	uint64_t size;
 	bool random;
 	uint64_t seed;
+	struct npt_vcpu *writer;
 };
 
 /**
