@@ -372,7 +372,7 @@ static bool try_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write,
 	return true;
 }
 
-static int copy_page(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write)
+static int copy_in_page(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write)
 {
 	struct npt_mmu *mmu = cpu->mmu;
 	bool done, tracked, spurious;
@@ -402,7 +402,7 @@ static int guest_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write
 	for (*done = 0; *done < len; ) {
 		u32 n = min_t(u32, len - *done, 4096 - (gpa & 4095));
 
-		err = copy_page(cpu, gpa, buf ? buf + *done : NULL, n, write);
+		err = copy_in_page(cpu, gpa, buf ? buf + *done : NULL, n, write);
 		if (err)
 			return err;
 		*done += n;
@@ -458,6 +458,7 @@ static u8 copy_status(struct npt_cpu *cpu, int err)
 
 /* Move the data of an access whose pieces are known; @buf NULL: the write has no data. */
 static u8 move_data(struct access *a, const u64 *gpas, const u32 *lens, u32 nr, u8 *buf)
+	__must_hold(&a->cpu->mmu->lock)
 {
 	u32 i, done;
 	int err = 0;
@@ -516,6 +517,7 @@ static u8 memory_access(struct access *a, const struct npt_access *rec, u8 *buf)
 }
 
 static u8 control_op(struct npt_cpu *cpu, const struct npt_access *rec)
+	__must_hold(&cpu->mmu->lock)
 {
 	bool ok = true;
 
@@ -625,6 +627,7 @@ u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 		if (unlikely(++run > RUN_LENGTH)) {
 			/* Let writers in: the host's invalidations wait for us. */
 			unlock(cpu);
+			npt_relax();
 			run = 0;
 			lock_and_obey(cpu);
 		}

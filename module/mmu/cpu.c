@@ -26,14 +26,21 @@ int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
 	return npt_map_init(mmu);
 }
 
+/* Guest tables' shadows go with the map; what is left has no guest table behind it. */
 void npt_mmu_destroy(struct npt_mmu *mmu)
 {
-	struct npt_sp *sp, *next;
+	struct npt_sp *sp;
 
-	npt_write_lock(&mmu->lock);
-	list_for_each_entry_safe(sp, next, &mmu->sp_active, link)
-		npt_sp_zap(mmu, sp, NPT_ZAP_EXIT);
-	npt_write_unlock(&mmu->lock);
+	for (;;) {
+		npt_write_lock(&mmu->lock);
+		sp = list_first_entry_or_null(&mmu->sp_active, struct npt_sp, link);
+		if (sp)
+			npt_sp_zap(mmu, sp, NPT_ZAP_EXIT);
+		npt_write_unlock(&mmu->lock);
+		if (!sp)
+			break;
+		npt_relax();
+	}
 	npt_map_destroy(mmu);
 }
 
@@ -101,13 +108,11 @@ void npt_cpu_destroy(struct npt_cpu *cpu)
 	npt_tlb_destroy(cpu->tlb);
 }
 
-int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
+void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *model,
+			   struct npt_tlb *tlb)
 {
 	struct npt_pending_flush f = { .reason = NPT_FL_MODEL };
-	struct npt_tlb *tlb = npt_tlb_create(model, cpu->ctr);
 
-	if (!tlb)
-		return -ENOMEM;
 	npt_cpu_flush(cpu, &f);
 	npt_tlb_destroy(cpu->tlb);
 	cpu->tlb = tlb;
@@ -115,6 +120,15 @@ int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
 	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
 	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
 	derive_context(cpu);
+}
+
+int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
+{
+	struct npt_tlb *tlb = npt_tlb_create(model, cpu->ctr);
+
+	if (!tlb)
+		return -ENOMEM;
+	npt_cpu_install_model(cpu, model, tlb);
 	return 0;
 }
 

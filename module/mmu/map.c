@@ -142,41 +142,79 @@ static void zap_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level,
 	mmu->need_flush = true;
 }
 
-/* Zap [start, end) below @table at @level, whose first address is @base. */
+/* A zap under way: how much it may still do, and where it stopped. */
+struct zap {
+	u64 start, end;		/* gpas */
+	u64 budget;		/* leaves */
+	enum npt_zap_reason reason;
+};
+
+/* Zap below @table at @level, whose first address is @base. z->start moves on. */
 static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 base,
-		      u64 start, u64 end, enum npt_zap_reason reason)
+		      struct zap *z)
 {
 	const struct npt_format *f = mmu->map_fmt;
-	u64 span = BIT_ULL(f->level[level].shift);
-	u64 from = start > base ? map_index(f, level, start) : 0;
-	u64 i, at;
+	u64 span = BIT_ULL(f->level[level].shift), first = z->start;
+	u64 i = first > base ? map_index(f, level, first) : 0;
+	u64 at = base + i * span;
 
-	for (i = from, at = base + from * span; i < MAP_ENTRIES && at < end; i++, at += span) {
-		u64 e = table[i];
+	for (; i < MAP_ENTRIES && at < z->end && z->budget; i++, at += span) {
+		u64 e = table[i], *child;
 
-		if (!map_present(f, e))
-			continue;
-		if (map_is_leaf(f, level, e)) {
-			zap_leaf(mmu, table, i, level, reason);
+		if (!map_present(f, e)) {
+			z->start = at + span;
 			continue;
 		}
-		zap_range(mmu, map_child(f, level, e), level - 1, at, start, end, reason);
-		if (start <= at && end >= at + span) {
+		if (map_is_leaf(f, level, e)) {
+			zap_leaf(mmu, table, i, level, z->reason);
+			z->budget--;
+			z->start = at + span;
+			continue;
+		}
+		child = map_child(f, level, e);
+		zap_range(mmu, child, level - 1, at, z);
+		/* Empty for sure if it lay in the range as a whole and all of it was done. */
+		if (first <= at && z->start >= at + span) {
 			WRITE_ONCE(table[i], 0);
-			put_table(mmu, map_child(f, level, e));
+			put_table(mmu, child);
 		}
 	}
 }
 
-static void map_zap(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason)
+/* Gives the gfn to go on from: @end unless the budget ran out. */
+static u64 map_zap(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason,
+		   u64 budget)
 {
 	u64 limit = BIT_ULL(mmu->gpa_bits - 12);
+	struct zap z = {
+		.start = start << 12, .end = min(end, limit) << 12,
+		.budget = budget, .reason = reason,
+	};
 
-	end = min(end, limit);
-	if (start >= end)
-		return;
-	zap_range(mmu, npt_hpa_ptr(mmu->map_root), mmu->map_fmt->levels, 0,
-		  start << 12, end << 12, reason);
+	if (start >= min(end, limit))
+		return end;
+	zap_range(mmu, npt_hpa_ptr(mmu->map_root), mmu->map_fmt->levels, 0, &z);
+	return z.start < z.end ? z.start >> 12 : end;
+}
+
+/* Leaves zapped under one hold of the lock where it may be dropped. */
+#define ZAP_BUDGET 4096
+
+void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
+			enum npt_zap_reason reason, enum npt_flush_reason flush)
+{
+	do {
+		npt_write_lock(&mmu->lock);
+		if (mmu->cfg.mode == NPT_MMU_SHADOW)
+			npt_shadow_zap_tables(mmu, start, end, reason);
+		start = map_zap(mmu, start, end, reason, ZAP_BUDGET);
+		if (mmu->need_flush) {
+			mmu->need_flush = false;
+			npt_flush_cpus(mmu, flush);
+		}
+		npt_write_unlock(&mmu->lock);
+		npt_relax();
+	} while (start < end);
 }
 
 bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
@@ -185,7 +223,7 @@ bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 	npt_assert_write(&mmu->lock);
 	if (mmu->cfg.mode == NPT_MMU_SHADOW)
 		npt_shadow_zap_tables(mmu, start, end, reason);
-	map_zap(mmu, start, end, reason);
+	map_zap(mmu, start, end, reason, ~0ULL);
 	if (!mmu->need_flush)
 		return false;
 	mmu->need_flush = false;
@@ -236,13 +274,13 @@ static u64 *descend(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa, unsigned 
 }
 
 /* Is there a leaf already that serves the access? */
-static bool map_suffices(struct npt_mmu *mmu, u64 gpa, bool write, unsigned int target)
+static bool map_suffices(struct npt_mmu *mmu, u64 gpa, bool write)
 {
 	unsigned int level;
 	void *table;
 	u64 *leaf = npt_map_leaf(mmu, gpa, &level, &table);
 
-	return leaf && level >= target && (!write || (*leaf & mmu->map_fmt->write));
+	return leaf && (!write || (*leaf & mmu->map_fmt->write));
 }
 
 enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
@@ -255,7 +293,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	npt_assert_write(&mmu->lock);
 	if (mmu->host->stale(mmu, pfn))
 		return NPT_FILL_RETRY;
-	if (map_suffices(mmu, gpa, write, 1))
+	if (map_suffices(mmu, gpa, write))
 		return NPT_FILL_SPURIOUS;
 
 	t = descend(mmu, c, gpa, level);
@@ -270,8 +308,12 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 
 	if (map_present(f, t[i]) && !map_is_leaf(f, level, t[i])) {
 		u64 base = gpa & ~(span - 1), *child = map_child(f, level, t[i]);
+		struct zap z = {
+			.start = base, .end = base + span, .budget = ~0ULL,
+			.reason = NPT_ZAP_SPLIT,
+		};
 
-		zap_range(mmu, child, level - 1, base, base, base + span, NPT_ZAP_SPLIT);
+		zap_range(mmu, child, level - 1, base, &z);
 		WRITE_ONCE(t[i], 0);
 		put_table(mmu, child);
 	} else if (map_present(f, t[i]) &&
@@ -306,7 +348,7 @@ bool npt_mmu_recycle(struct npt_mmu *mmu)
 
 		if (mmu->cfg.mode == NPT_MMU_SHADOW)
 			npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE);
-		map_zap(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE);
+		map_zap(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE, ~0ULL);
 		mmu->ctr[NPT_CTR_mmu_recycled] += before - mmu->ctr[NPT_CTR_table_pages];
 	}
 	mmu->need_flush = false;
@@ -446,11 +488,7 @@ int npt_map_init(struct npt_mmu *mmu)
 
 void npt_map_destroy(struct npt_mmu *mmu)
 {
-	npt_write_lock(&mmu->lock);
-	map_zap(mmu, 0, ~0ULL, NPT_ZAP_EXIT);
-	mmu->need_flush = false;
-	npt_flush_cpus(mmu, NPT_FL_SLOT);
-	npt_write_unlock(&mmu->lock);
+	npt_mmu_zap_slowly(mmu, 0, ~0ULL, NPT_ZAP_EXIT, NPT_FL_SLOT);
 	npt_page_charge(mmu, NPT_CTR_nested_tables, -1);
 	npt_page_free(npt_hpa_ptr(mmu->map_root));
 }

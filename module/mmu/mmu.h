@@ -210,6 +210,10 @@ void npt_mmu_destroy(struct npt_mmu *mmu);
 bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 		 enum npt_zap_reason reason, enum npt_flush_reason flush);
 
+/* The same, taking the lock itself and letting others in between: may sleep. */
+void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
+			enum npt_zap_reason reason, enum npt_flush_reason flush);
+
 /* Under mmu->lock for writing: make leaves of [start, end) read-only and small (dirty log). */
 bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end);
 
@@ -227,6 +231,9 @@ void npt_cpu_destroy(struct npt_cpu *cpu);
 
 /* Exchange the TLB model; all entries are dropped, counters stay. -ENOMEM leaves the old one. */
 int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model);
+/* The same in two steps, of which only the first can fail: @tlb is npt_tlb_create(model, cpu->ctr). */
+void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *model,
+			   struct npt_tlb *tlb);
 
 /*
  * Load the paging registers (KVM_SET_SREGS): -EINVAL for a combination that

@@ -23,6 +23,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/types.h>
+#include <linux/sched.h>
 #include <linux/npt.h>
 
 /* Zeroed, charged to the creator of the VM, may be large, may fail. */
@@ -61,6 +62,9 @@ static inline u64 npt_ptr_hpa(const void *p)
 {
 	return __pa(p);
 }
+
+/* Let others run; where sleeping is allowed. */
+#define npt_relax()		cond_resched()
 
 typedef rwlock_t npt_lock_t;
 #define npt_lock_init(l)	rwlock_init(l)

@@ -295,6 +295,9 @@ static __always_inline void *npt_page_owner(const void *page)
 
 /* --- locks -------------------------------------------------------------- */
 
+/* Let others run: nobody else does, or the system sees to it. */
+#define npt_relax()		do { } while (0)
+
 #ifdef NPT_SHIM_LOCKED
 
 typedef struct {
