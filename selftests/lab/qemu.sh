@@ -10,10 +10,15 @@ emulator_check()
 
 qemu_arguments()
 {
-	local accel=tcg,thread=multi
+	local accel=tcg,thread=multi image=$kernel/vmlinuz
 
+	# The unpacked kernel saves the processor half of a boot; but 5-level
+	# paging is switched on by the code that unpacks, so it must be off.
+	case ,$cpu, in
+	*,-la57,*)	image=$kernel/vmlinux ;;
+	esac
 	arguments=(-nodefaults -no-user-config -display none -no-reboot
-		   -kernel "$kernel/vmlinuz" -initrd "$dir/initrd"
+		   -kernel "$image" -initrd "$dir/initrd"
 		   -cpu "$cpu" -smp "$smp" -m "$mem")
 	if [ -n "$icount" ]; then
 		# One thread turns all processors, on a clock made of instructions.
