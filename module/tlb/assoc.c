@@ -2,6 +2,14 @@
 /* Set-associative arrays: allocation, dropping entries, LFU and PLRU. */
 #include "assoc.h"
 
+/* Up to 4 ways moving them costs less than finding one's place in the order. */
+static unsigned int assoc_layout(unsigned int policy, u32 ways)
+{
+	if (policy == NPT_TLB_LFU || policy == NPT_TLB_PLRU)
+		return NPT_ASSOC_META;
+	return ways > 4 && ways <= NPT_ORDER_MAX_WAYS ? NPT_ASSOC_ORDER : NPT_ASSOC_MOVE;
+}
+
 int npt_assoc_init(struct npt_assoc *a, u32 entries, u32 ways, unsigned int policy)
 {
 	size_t meta = 0;
@@ -9,14 +17,16 @@ int npt_assoc_init(struct npt_assoc *a, u32 entries, u32 ways, unsigned int poli
 	a->ways = ways ? ways : entries;
 	a->nr_sets = entries / a->ways;
 	a->mask = is_power_of_2(a->nr_sets) ? a->nr_sets - 1 : 0;
+	a->stride = NPT_BLOCK_KEYS + 2 * a->ways;
 	a->policy = policy;
+	a->layout = assoc_layout(policy, a->ways);
 	a->words = DIV_ROUND_UP(a->ways, 64);
 	if (policy == NPT_TLB_LFU)
 		meta = entries;
 	else if (policy == NPT_TLB_PLRU)
 		meta = (size_t)a->nr_sets * a->words;
 
-	a->sets = npt_zalloc(entries * 2 * sizeof(*a->sets));
+	a->sets = npt_zalloc((size_t)a->nr_sets * a->stride * sizeof(*a->sets));
 	if (!a->sets)
 		return -ENOMEM;
 	if (!meta)
@@ -47,7 +57,7 @@ u32 npt_assoc_clear(struct npt_assoc *a)
 
 	if (!dropped)
 		return 0;
-	memset(a->sets, 0, (size_t)a->nr_sets * a->ways * 2 * sizeof(*a->sets));
+	memset(a->sets, 0, (size_t)a->nr_sets * a->stride * sizeof(*a->sets));
 	if (a->meta)
 		memset(a->meta, 0, assoc_meta_words(a) * sizeof(*a->meta));
 	a->valid = 0;
@@ -55,31 +65,68 @@ u32 npt_assoc_clear(struct npt_assoc *a)
 	return dropped;
 }
 
-/* Ordered sets: close the gaps, so that the invalid ways stay last. */
-static u32 assoc_pack_set(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
+static void meta_reset(struct npt_assoc *a, u64 set, u32 way)
 {
+	if (a->policy == NPT_TLB_LFU)
+		a->meta[set * a->ways + way] = 0;
+	else
+		a->meta[set * a->words + way / 64] &= ~BIT_ULL(way % 64);
+}
+
+/* Close the gaps, so that the invalid ways stay last. */
+static u32 move_drop(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
+{
+	u64 *keys = block + NPT_BLOCK_KEYS;
 	u32 i, kept = 0;
 
-	for (i = 0; i < a->ways && block[i]; i++) {
-		if ((block[i] & mask) == match)
+	for (i = 0; i < a->ways && keys[i]; i++) {
+		if ((keys[i] & mask) == match)
 			continue;
-		block[kept] = block[i];
-		block[a->ways + kept] = block[a->ways + i];
+		keys[kept] = keys[i];
+		keys[a->ways + kept] = keys[a->ways + i];
 		kept++;
 	}
-	memset(block + kept, 0, (i - kept) * sizeof(*block));
+	memset(keys + kept, 0, (i - kept) * sizeof(*keys));
+	block[NPT_BLOCK_FRONT] = 0;
 	return i - kept;
 }
 
-static u32 assoc_punch_set(struct npt_assoc *a, u64 set, u64 *block, u64 mask, u64 match)
+/* Put what is kept first, in its order, then all others. */
+static u32 order_drop(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
 {
+	u64 order = block[NPT_BLOCK_ORDER] ^ NPT_ORDER_START, kept = 0, gone = 0;
+	unsigned int i, way, nr_kept = 0, nr_gone = 0, dropped = 0;
+	u64 *keys = block + NPT_BLOCK_KEYS;
+
+	for (i = 0; i < a->ways; i++) {
+		way = (order >> 4 * i) & 15;
+		if (keys[way] && (keys[way] & mask) != match) {
+			kept |= (u64)way << 4 * nr_kept++;
+			continue;
+		}
+		dropped += !!keys[way];
+		keys[way] = 0;
+		gone |= (u64)way << 4 * nr_gone++;
+	}
+	if (!dropped)
+		return 0;
+	order &= ~((2ULL << (4 * a->ways - 1)) - 1);
+	order |= kept | gone << 4 * nr_kept;
+	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
+	block[NPT_BLOCK_FRONT] = order & 15;
+	return dropped;
+}
+
+static u32 meta_drop(struct npt_assoc *a, u64 set, u64 *block, u64 mask, u64 match)
+{
+	u64 *keys = block + NPT_BLOCK_KEYS;
 	u32 i, dropped = 0;
 
 	for (i = 0; i < a->ways; i++) {
-		if (!block[i] || (block[i] & mask) != match)
+		if (!keys[i] || (keys[i] & mask) != match)
 			continue;
-		block[i] = 0;
-		npt_assoc_reset_meta(a, set, i);
+		keys[i] = 0;
+		meta_reset(a, set, i);
 		dropped++;
 	}
 	return dropped;
@@ -90,10 +137,12 @@ static u32 assoc_drop(struct npt_assoc *a, u64 set, u64 mask, u64 match)
 	u64 *block = npt_assoc_block(a, set);
 	u32 dropped;
 
-	if (npt_assoc_ordered(a))
-		dropped = assoc_pack_set(a, block, mask, match);
+	if (a->layout == NPT_ASSOC_MOVE)
+		dropped = move_drop(a, block, mask, match);
+	else if (a->layout == NPT_ASSOC_ORDER)
+		dropped = order_drop(a, block, mask, match);
 	else
-		dropped = assoc_punch_set(a, set, block, mask, match);
+		dropped = meta_drop(a, set, block, mask, match);
 	a->valid -= dropped;
 	if (!a->valid)
 		a->present = 0;
@@ -147,14 +196,6 @@ void npt_assoc_use_meta(struct npt_assoc *a, u64 set, u32 way)
 		plru_use(a, set, way);
 }
 
-void npt_assoc_reset_meta(struct npt_assoc *a, u64 set, u32 way)
-{
-	if (a->policy == NPT_TLB_LFU)
-		a->meta[set * a->ways + way] = 0;
-	else
-		a->meta[set * a->words + way / 64] &= ~BIT_ULL(way % 64);
-}
-
 static u32 lfu_victim(const struct npt_assoc *a, u64 set)
 {
 	const u64 *uses = a->meta + set * a->ways;
@@ -178,11 +219,25 @@ static u32 plru_victim(const struct npt_assoc *a, u64 set)
 	return a->ways - 1;
 }
 
-u32 npt_assoc_victim(struct npt_assoc *a, u64 set)
+static u32 meta_victim(const struct npt_assoc *a, u64 set)
 {
 	u32 way = npt_assoc_find(a, npt_assoc_block(a, set), 0);
 
 	if (way < a->ways)
 		return way;
 	return a->policy == NPT_TLB_LFU ? lfu_victim(a, set) : plru_victim(a, set);
+}
+
+bool npt_assoc_insert_meta(struct npt_assoc *a, u64 set, u64 key, u64 val)
+{
+	u64 *block = npt_assoc_block(a, set), *keys = block + NPT_BLOCK_KEYS;
+	u32 way = meta_victim(a, set);
+	bool evicted = keys[way];
+
+	meta_reset(a, set, way);
+	keys[way] = key;
+	keys[a->ways + way] = val;
+	npt_assoc_use_meta(a, set, way);
+	block[NPT_BLOCK_FRONT] = way;
+	return evicted;
 }

@@ -3,19 +3,23 @@
  * A set-associative array of 64-bit keys and 64-bit values with a replacement
  * policy: what TLB arrays, paging-structure caches and the nested TLB are made of.
  *
- * One set is one block of memory: its keys, then its values. How the ways of a
- * set are used depends on the policy:
+ * One set is one block of memory: the way to try first, an order of the ways,
+ * the keys, the values. How the ways are used depends on the layout:
  *
- *   LRU    ways are in order of use, the latest first: a hit moves its entry to
- *          the front, so the next hit on it is found at once and changes nothing
- *   FIFO   ways are in order of arrival, the latest first; a hit moves nothing
- *   LFU    entries stay where they are; a count of uses for each, in @meta
- *   PLRU   entries stay where they are; a bit for each, in @meta: set by a use;
- *          the use that would set the last one clears all others
+ *   MOVE   LRU, FIFO: the ways are in order of use (LRU) or of arrival (FIFO), the
+ *          latest first; entries move
+ *   ORDER  LRU, FIFO, up to 16 ways: entries stay; the order is a word of 4-bit
+ *          way numbers, the latest in the lowest bits
+ *   META   LFU: entries stay, @meta counts the uses of each;
+ *          PLRU: entries stay, @meta has a bit for each, set by a use; the use
+ *          that would set the last clear bit of a set clears all others
  *
- * In ordered sets (LRU, FIFO) the invalid ways are the last ones. In the others
- * an invalid way is taken before any valid one, the lowest first; the count or
- * bit of an invalid way is zero.
+ * In MOVE and ORDER the invalid ways are the last ones of the order. In META an
+ * invalid way is taken before any valid one, the lowest first; its count or bit is 0.
+ *
+ * The way to try first is the one used last, and a second use of it changes
+ * nothing (but in LFU): that is what makes most hits cheap. A set of zeroes is an
+ * empty set; so the order word holds its difference to the order 0, 1, 2, ...
  */
 #ifndef NPT_ASSOC_H
 #define NPT_ASSOC_H
@@ -33,16 +37,32 @@
 #define NPT_KEY_PCID		GENMASK_ULL(15, 4)
 #define NPT_KEY_PAGE_SHIFT	16
 
+/* Words of a block. */
+#define NPT_BLOCK_FRONT		0
+#define NPT_BLOCK_ORDER		1
+#define NPT_BLOCK_KEYS		2
+
+#define NPT_ORDER_START		0xfedcba9876543210ULL
+#define NPT_ORDER_MAX_WAYS	16
+
+enum npt_assoc_layout {
+	NPT_ASSOC_MOVE,
+	NPT_ASSOC_ORDER,
+	NPT_ASSOC_META,
+};
+
 /**
  * struct npt_assoc - one array
- * @sets: @nr_sets blocks of 2 * @ways words
+ * @sets: @nr_sets blocks of @stride words
  * @meta: LFU: uses of each way; PLRU: @words words of bits for each set; else NULL
  * @mask: @nr_sets - 1 if that is a mask, else 0
  * @nr_sets: sets
  * @ways: ways of a set
+ * @stride: words of a block
  * @words: PLRU: words of bits for each set
  * @valid: valid entries now
  * @policy: enum npt_tlb_policy
+ * @layout: enum npt_assoc_layout
  * @pages: TLB arrays: page sizes it can hold, NPT_PAGE_*
  * @present: bit class + (4 if shared) for what may be in it; never too few bits
  */
@@ -52,9 +72,11 @@ struct npt_assoc {
 	u64 mask;
 	u32 nr_sets;
 	u32 ways;
+	u32 stride;
 	u32 words;
 	u32 valid;
 	u8 policy;
+	u8 layout;
 	u8 pages;
 	u8 present;
 };
@@ -69,19 +91,13 @@ u32 npt_assoc_clear_match(struct npt_assoc *a, u64 mask, u64 match);
 /* Drop one entry; 1 if it was there. */
 u32 npt_assoc_remove(struct npt_assoc *a, u64 page, u64 key);
 
-/* Policies that keep more than an order. */
+/* Layout META. */
 void npt_assoc_use_meta(struct npt_assoc *a, u64 set, u32 way);
-u32 npt_assoc_victim(struct npt_assoc *a, u64 set);
-void npt_assoc_reset_meta(struct npt_assoc *a, u64 set, u32 way);
+bool npt_assoc_insert_meta(struct npt_assoc *a, u64 set, u64 key, u64 val);
 
 static __always_inline unsigned int npt_key_bit(u64 key)
 {
 	return (key >> NPT_KEY_CLASS_SHIFT) & 7;
-}
-
-static __always_inline bool npt_assoc_ordered(const struct npt_assoc *a)
-{
-	return a->policy <= NPT_TLB_FIFO;
 }
 
 static __always_inline u64 npt_assoc_set(const struct npt_assoc *a, u64 page)
@@ -93,18 +109,28 @@ static __always_inline u64 npt_assoc_set(const struct npt_assoc *a, u64 page)
 
 static __always_inline u64 *npt_assoc_block(const struct npt_assoc *a, u64 set)
 {
-	return a->sets + set * 2 * a->ways;
+	return a->sets + set * a->stride;
 }
 
-/* The way that holds @key, or @a->ways. */
+/* The way that holds @key, or @a->ways. By fours: two instructions a way. */
 static __always_inline u32 npt_assoc_find(const struct npt_assoc *a, const u64 *block,
 					  u64 key)
 {
-	u32 i;
+	const u64 *keys = block + NPT_BLOCK_KEYS;
+	u32 i, ways = a->ways;
 
-	for (i = 0; i < a->ways; i++)
-		if (block[i] == key)
-			break;
+	for (i = 0; i + 4 <= ways; i += 4) {
+		if (keys[i] == key)
+			return i;
+		if (keys[i + 1] == key)
+			return i + 1;
+		if (keys[i + 2] == key)
+			return i + 2;
+		if (keys[i + 3] == key)
+			return i + 3;
+	}
+	while (i < ways && keys[i] != key)
+		i++;
 	return i;
 }
 
@@ -129,19 +155,50 @@ static __always_inline void npt_assoc_push(u64 *w, u32 n, u64 x)
 	}
 }
 
+/* Make @way the first of the order; @shift is its place now, in bits. */
+static __always_inline u64 npt_order_first(u64 order, u64 way, unsigned int shift)
+{
+	u64 later = order & (BIT_ULL(shift) - 1);
+	u64 earlier = order & ~((2ULL << (shift + 3)) - 1);
+
+	return earlier | later << 4 | way;
+}
+
+/* The place of @way in the order, in bits: the lowest 4-bit field equal to it. */
+static __always_inline unsigned int npt_order_shift(u64 order, u64 way)
+{
+	const u64 ones = 0x1111111111111111ULL;
+	u64 diff = order ^ way * ones;
+
+	return __ffs64((diff - ones) & ~diff & ones << 3) - 3;
+}
+
+static __always_inline void npt_assoc_use_order(u64 *block, u32 way)
+{
+	u64 order = block[NPT_BLOCK_ORDER] ^ NPT_ORDER_START;
+
+	order = npt_order_first(order, way, npt_order_shift(order, way));
+	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
+}
+
 /* The entry in @way was hit: gives its value, which may have moved. */
 static __always_inline u64 npt_assoc_use(struct npt_assoc *a, u64 set, u64 *block, u32 way)
 {
-	u64 val = block[a->ways + way];
+	u64 *keys = block + NPT_BLOCK_KEYS;
+	u64 val = keys[a->ways + way];
 
-	if (a->policy == NPT_TLB_LRU) {
-		if (way) {
-			npt_assoc_push(block, way, block[way]);
-			npt_assoc_push(block + a->ways, way, val);
-		}
-	} else if (a->policy != NPT_TLB_FIFO) {
+	if (a->layout == NPT_ASSOC_META) {
 		npt_assoc_use_meta(a, set, way);
+	} else if (a->policy == NPT_TLB_LRU) {
+		if (a->layout == NPT_ASSOC_ORDER) {
+			npt_assoc_use_order(block, way);
+		} else {
+			npt_assoc_push(keys, way, keys[way]);
+			npt_assoc_push(keys + a->ways, way, val);
+			way = 0;
+		}
 	}
+	block[NPT_BLOCK_FRONT] = way;
 	return val;
 }
 
@@ -158,30 +215,52 @@ static __always_inline bool npt_assoc_lookup(struct npt_assoc *a, u64 page, u64 
 	return true;
 }
 
+static __always_inline bool npt_assoc_insert_move(struct npt_assoc *a, u64 *block, u64 key,
+						  u64 val)
+{
+	u64 *keys = block + NPT_BLOCK_KEYS;
+	u32 way = a->ways - 1;
+	bool evicted = keys[way];
+
+	if (!evicted)
+		way = npt_assoc_find(a, block, 0);
+	npt_assoc_push(keys, way, key);
+	npt_assoc_push(keys + a->ways, way, val);
+	block[NPT_BLOCK_FRONT] = 0;
+	return evicted;
+}
+
+static __always_inline bool npt_assoc_insert_order(struct npt_assoc *a, u64 *block, u64 key,
+						   u64 val)
+{
+	u64 *keys = block + NPT_BLOCK_KEYS;
+	u64 order = block[NPT_BLOCK_ORDER] ^ NPT_ORDER_START;
+	unsigned int shift = 4 * (a->ways - 1);
+	u32 way = (order >> shift) & 15;
+	bool evicted = keys[way];
+
+	order = npt_order_first(order, way, shift);
+	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
+	block[NPT_BLOCK_FRONT] = way;
+	keys[way] = key;
+	keys[a->ways + way] = val;
+	return evicted;
+}
+
 /* Enter what is known not to be there; true if a valid entry had to go. */
-static inline bool npt_assoc_insert(struct npt_assoc *a, u64 page, u64 key, u64 val)
+static __always_inline bool npt_assoc_insert(struct npt_assoc *a, u64 page, u64 key, u64 val)
 {
 	u64 set = npt_assoc_set(a, page);
 	u64 *block = npt_assoc_block(a, set);
 	bool evicted;
-	u32 way;
 
 	a->present |= BIT(npt_key_bit(key));
-	if (npt_assoc_ordered(a)) {
-		way = a->ways - 1;
-		evicted = block[way];
-		if (!evicted)
-			way = npt_assoc_find(a, block, 0);
-		npt_assoc_push(block, way, key);
-		npt_assoc_push(block + a->ways, way, val);
-	} else {
-		way = npt_assoc_victim(a, set);
-		evicted = block[way];
-		npt_assoc_reset_meta(a, set, way);
-		block[way] = key;
-		block[a->ways + way] = val;
-		npt_assoc_use_meta(a, set, way);
-	}
+	if (a->layout == NPT_ASSOC_MOVE)
+		evicted = npt_assoc_insert_move(a, block, key, val);
+	else if (a->layout == NPT_ASSOC_ORDER)
+		evicted = npt_assoc_insert_order(a, block, key, val);
+	else
+		evicted = npt_assoc_insert_meta(a, set, key, val);
 	a->valid += !evicted;
 	return evicted;
 }
@@ -197,8 +276,8 @@ static inline bool npt_assoc_replace(struct npt_assoc *a, u64 page, u64 old, u64
 
 	if (way == a->ways)
 		return false;
-	block[way] = key;
-	block[a->ways + way] = val;
+	block[NPT_BLOCK_KEYS + way] = key;
+	block[NPT_BLOCK_KEYS + a->ways + way] = val;
 	a->present |= BIT(npt_key_bit(key));
 	return true;
 }

@@ -128,14 +128,15 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 	const u64 tag = NPT_KEY_VALID | 3 << NPT_KEY_CLASS_SHIFT;
 	struct npt_tlb_fast *f = &tlb->fast[kind];
 
-	if (!npt_assoc_ordered(a) || (!a->mask && a->nr_sets != 1) ||
-	    tlb->level[0][kind].overlap || key & NPT_KEY_SHARED)
+	if ((!a->mask && a->nr_sets != 1) || tlb->level[0][kind].overlap ||
+	    key & NPT_KEY_SHARED)
 		return;
 	f->sets = a->sets;
+	f->uses = a->policy == NPT_TLB_LFU ? a->meta : NULL;
 	f->mask = a->mask;
 	f->tag = key & tag;
 	f->shift = npt_size_shift((key & tag) >> NPT_KEY_CLASS_SHIFT);
-	f->stride = 2 * a->ways;
+	f->stride = a->stride;
 	f->ways = a->ways;
 }
 

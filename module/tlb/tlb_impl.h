@@ -12,19 +12,21 @@
 #define NPT_NR_KINDS 2
 
 /**
- * struct npt_tlb_fast - where the first way of a first-level set lies
+ * struct npt_tlb_fast - where to try first for a hit in the first level
  * @sets: blocks of the array last hit, or a block that holds nothing
+ * @uses: LFU: its counts of uses, else NULL
  * @mask: number of sets - 1
  * @tag: key bits of a page of that size, without PCID
  * @shift: log2 of that page size
  * @stride: words of a block
- * @ways: index of the first value in a block
+ * @ways: ways of the array
  *
- * Only arrays where a hit in the first way changes nothing (LRU, FIFO), whose
- * sets are a power of two and which share no page size with another one.
+ * Only arrays whose sets are a power of two and which share no page size with
+ * another one.
  */
 struct npt_tlb_fast {
 	const u64 *sets;
+	u64 *uses;
 	u64 mask;
 	u64 tag;
 	u32 shift;
@@ -51,7 +53,7 @@ struct npt_tlb {
 	u32 miss_tag;		/* ... its kind and PCID, 0 once something was filled */
 	u32 nr_tlb;		/* arrays in use, from the first */
 	u32 nr_pwc;		/* walk caches in use, from the first */
-	u64 none[2];		/* an empty set of one way */
+	u64 none[4];		/* an empty set of one way */
 	struct npt_tlb_level level[2][NPT_NR_KINDS];
 	u16 pwc_serves[2][4];	/* by dimension and level - 2: bit for each unit */
 	struct npt_assoc tlb[NPT_TLB_UNITS];
@@ -63,17 +65,20 @@ static_assert((int)NPT_CTR_l1d_hit == NPT_CTR_l1i_hit + 2);
 static_assert((int)NPT_CTR_l1d_miss == NPT_CTR_l1i_miss + 2);
 static_assert((int)NPT_CTR_l1d_evict == NPT_CTR_l1i_evict + 1);
 
-/* npt_tlb_lookup(), inline as far as the first way of a set in the first level. */
+/* npt_tlb_lookup(), inline as far as the way used last of a set in the first level. */
 static __always_inline unsigned int npt_tlb_lookup_fast(struct npt_tlb *tlb, unsigned int kind,
 							u64 gva, unsigned int pcid, u64 *val)
 {
 	const struct npt_tlb_fast *f = &tlb->fast[kind];
 	u64 page = gva >> f->shift;
 	const u64 *block = f->sets + (page & f->mask) * f->stride;
+	const u64 *first = block + NPT_BLOCK_KEYS + block[NPT_BLOCK_FRONT];
 	u64 key = page << NPT_KEY_PAGE_SHIFT | (u64)pcid << NPT_KEY_PCID_SHIFT | f->tag;
 
-	if (likely(block[0] == key)) {
-		*val = block[f->ways];
+	if (likely(first[0] == key)) {
+		*val = first[f->ways];
+		if (unlikely(f->uses))
+			f->uses[(page & f->mask) * f->ways + block[NPT_BLOCK_FRONT]]++;
 		tlb->ctr[NPT_CTR_l1i_hit + 2 * kind]++;
 		return NPT_SOURCE_L1;
 	}
