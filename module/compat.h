@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What differs from kernel to kernel. Nothing else knows kernel versions. */
+#ifndef NPT_COMPAT_H
+#define NPT_COMPAT_H
+
+#include <linux/compiler.h>
+#include <linux/kvm.h>
+#include <linux/types.h>
+#include <linux/version.h>
+
+/* What the notifier's questions for the age of a page return. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+typedef bool npt_young_t;
+#else
+typedef int npt_young_t;
+#endif
+
+/* __assign_str() lost its second argument, which it has always known. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define npt_assign_str(field, src)	__assign_str(field)
+#else
+#define npt_assign_str(field, src)	__assign_str(field, src)
+#endif
+
+/* Attributes of a dump's request. For those who include net/genetlink.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define npt_dump_attrs(cb)	(genl_dumpit_info(cb)->info.attrs)
+#else
+#define npt_dump_attrs(cb)	(genl_dumpit_info(cb)->attrs)
+#endif
+
+/* Newer headers hide from KVM's own code what user space may change at any time. */
+static inline bool npt_immediate_exit(const struct kvm_run *run)
+{
+#ifdef HINT_UNSAFE_IN_KVM
+	return READ_ONCE(run->HINT_UNSAFE_IN_KVM(immediate_exit));
+#else
+	return READ_ONCE(run->immediate_exit);
+#endif
+}
+
+#endif /* NPT_COMPAT_H */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Engines: what executes a guest. One const table of operations each; whoever
+ * drives a VM calls through vm->engine and never asks which engine it is.
+ */
+#ifndef NPT_ENGINE_H
+#define NPT_ENGINE_H
+
+#include <linux/types.h>
+
+struct npt_vm;
+struct npt_vcpu;
+struct npt_batch;
+
+/**
+ * struct npt_engine_ops - one engine; no member is NULL
+ * @name: as the parameter engine= has it
+ * @id: enum npt_engine
+ * @nested_format: format of nested tables that NPT_NESTED_DEFAULT means
+ * @nested_levels: levels of nested tables that 0 means
+ * @features: NPT_CAP_* that it adds
+ * @probe: can it run here and now? 0, or -EOPNOTSUPP (never on this machine)
+ *	or -EBUSY (another hypervisor holds the hardware), with *why a constant
+ *	sentence for a person
+ * @vm_init: a VM that nobody else can see yet is to run on this engine
+ * @vm_destroy: the last act on a VM whose vm_init succeeded
+ * @vcpu_init: likewise for a vCPU
+ * @vcpu_destroy: likewise for a vCPU
+ * @run: KVM_RUN, under vcpu->mutex
+ * @batch: NPT_BATCH, under vcpu->mutex; sets done and failed, which user space
+ *	gets even if an error is returned
+ * @kick: mmu->lock held for writing: when it returns, no vCPU of the VM uses
+ *	a translation made before
+ */
+struct npt_engine_ops {
+	const char *name;
+	u32 id;
+	u32 nested_format;
+	u32 nested_levels;
+	u32 features;
+	int (*probe)(const char **why);
+	int (*vm_init)(struct npt_vm *vm);
+	void (*vm_destroy)(struct npt_vm *vm);
+	int (*vcpu_init)(struct npt_vcpu *vcpu);
+	void (*vcpu_destroy)(struct npt_vcpu *vcpu);
+	int (*run)(struct npt_vcpu *vcpu);
+	int (*batch)(struct npt_vcpu *vcpu, struct npt_batch *batch);
+	void (*kick)(struct npt_vm *vm);
+};
+
+extern const struct npt_engine_ops npt_engine_soft;
+
+/*
+ * The engine for @id (enum npt_engine; NPT_ENGINE_DEFAULT is not one): an
+ * ERR_PTR of -EINVAL (no such number), -EOPNOTSUPP or -EBUSY.
+ */
+const struct npt_engine_ops *npt_engine_pick(u32 id);
+/* Bit 1 << enum npt_engine for each that could be picked now. */
+u32 npt_engines_usable(void);
+/* Name of an enum npt_engine, and back (-EINVAL). */
+const char *npt_engine_name(u32 id);
+int npt_engine_from_name(const char *name);
+
+#endif /* NPT_ENGINE_H */

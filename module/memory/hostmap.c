@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From a guest page to the host page behind it.
+ *
+ * Pages are found by the kernel's get_user_pages family in the context of the
+ * VM's creator and let go at once: from then on the notifier alone keeps what
+ * was found true (notifier.c). So memory that has no notifier, or no struct
+ * page that may be held even for a moment (VM_IO, VM_PFNMAP), is refused by
+ * those calls themselves.
+ *
+ * Dirty pages. Guest writes go past the host's page tables, so the host must
+ * know beforehand that a page mapped writable is dirty, and must not forget it
+ * unnoticed. It can't forget: whatever cleans a page (write-back, reclaim,
+ * MADV_FREE, KSM) write-protects or unmaps it within an invalidation, which
+ * zaps ours, and the next write comes through here again. It knows, because
+ *  - the slow way, with FOLL_WRITE, leaves the page or the host's entry dirty
+ *    while it holds the lock of the host's page table;
+ *  - the quick way takes no lock and marks nothing, an entry that MADV_FREE
+ *    cleaned is still writable there. It is only used for pages that live in
+ *    swap (anonymous memory, shmem), where setting the flag is all there is to
+ *    dirtying: no file system has to be asked. If the flag is cleared again
+ *    before the fill, the number has changed and the fill is refused.
+ *
+ * Ageing likewise: the page is marked accessed when it is found; later accesses
+ * show in the accessed bits that the notifier asks for.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+#include "../npt.h"
+#include "../tlb/tlb.h"
+
+/* What a lookup needs of a slot, when mmu->lock is gone. */
+struct backing {
+	u64 base_gfn;
+	u64 npages;
+	unsigned long slot_hva;
+	unsigned long hva;	/* of the page asked for */
+	u32 flags;
+	u64 seq;
+};
+
+static bool find_backing(struct npt_vm *vm, u64 gfn, struct backing *b)
+{
+	struct npt_slot *slot;
+
+	npt_read_lock(&vm->mmu.lock);
+	slot = npt_slot_find(&vm->mem, gfn);
+	if (slot) {
+		*b = (struct backing) {
+			.base_gfn = slot->base_gfn,
+			.npages = slot->npages,
+			.slot_hva = npt_slot_hva(slot),
+			.hva = npt_slot_hva(slot) + ((gfn - slot->base_gfn) << PAGE_SHIFT),
+			.flags = slot->flags,
+			.seq = npt_watch_seq(vm),
+		};
+	}
+	npt_read_unlock(&vm->mmu.lock);
+	/* The number before the page, as the notifier's end has it the other way round. */
+	smp_rmb();
+	return slot;
+}
+
+/* A page that is present and writable already, without any lock. */
+static struct page *quick_page(unsigned long hva)
+{
+	struct folio *folio;
+	struct page *page;
+
+	if (get_user_pages_fast_only(hva, 1, FOLL_WRITE, &page) != 1)
+		return NULL;
+	folio = page_folio(page);
+	if (!folio_test_swapbacked(folio)) {
+		put_page(page);
+		return NULL;
+	}
+	folio_set_dirty(folio);
+	folio_mark_accessed(folio);
+	return page;
+}
+
+static int slow_page(unsigned long hva, bool write, struct page **page)
+{
+	if (get_user_pages_unlocked(hva, 1, page, write ? FOLL_WRITE : 0) == 1)
+		return 0;
+	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+}
+
+/*
+ * How large the host maps @hva: one reading of each entry on the way down.
+ * Interrupts off keep the tables from being freed; that the answer is still
+ * right when it is used, the number sees to.
+ */
+static unsigned int host_size(struct mm_struct *mm, unsigned long hva)
+{
+	unsigned int size = NPT_SIZE_4K;
+	unsigned long flags;
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	local_irq_save(flags);
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
+	if (pgd_none(pgd))
+		goto out;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		goto out;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (pud_none(pud) || !pud_present(pud))
+		goto out;
+	if (pud_leaf(pud)) {
+		size = NPT_SIZE_1G;
+		goto out;
+	}
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (pmd_present(pmd) && pmd_leaf(pmd))
+		size = NPT_SIZE_2M;
+out:
+	local_irq_restore(flags);
+	return size;
+}
+
+/* May a leaf of @size around @gfn map @b's slot: aligned alike, and within it? */
+static bool size_fits(const struct backing *b, u64 gfn, unsigned int size)
+{
+	u64 npages = 1ULL << (npt_size_shift(size) - PAGE_SHIFT);
+	u64 first = gfn & ~(npages - 1);
+
+	return !((b->base_gfn ^ (b->slot_hva >> PAGE_SHIFT)) & (npages - 1)) &&
+	       first >= b->base_gfn && first + npages <= b->base_gfn + b->npages;
+}
+
+static unsigned int max_size(struct npt_vm *vm, const struct backing *b, u64 gfn)
+{
+	unsigned int size;
+
+	/* The log counts single pages. */
+	if (b->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		return NPT_SIZE_4K;
+	/* Don't look for what would not fit. */
+	if (!size_fits(b, gfn, NPT_SIZE_2M))
+		return NPT_SIZE_4K;
+	size = host_size(vm->mm, b->hva);
+	while (size > NPT_SIZE_4K && !size_fits(b, gfn, size))
+		size--;
+	return size;
+}
+
+static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out)
+{
+	struct npt_vm *vm = npt_mmu_vm(mmu);
+	u64 gfn = gpa >> PAGE_SHIFT;
+	struct page *page = NULL;
+	struct backing b;
+	bool may_write;
+	int err;
+
+	might_sleep();
+	if (WARN_ON_ONCE(current->mm != vm->mm))
+		return -EFAULT;
+	/* The core asks again and again while the host keeps changing its mind. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	cond_resched();
+	if (!find_backing(vm, gfn, &b))
+		return -ENOENT;
+	may_write = !(b.flags & KVM_MEM_READONLY);
+	if (write && !may_write)
+		return -EROFS;
+	/*
+	 * A page that is only read becomes writable at once if the host has
+	 * it so, which saves the fault of the first write; but the log
+	 * wants to see that first write.
+	 */
+	if (write || (may_write && !(b.flags & KVM_MEM_LOG_DIRTY_PAGES)))
+		page = quick_page(b.hva);
+	out->writable = write || page;
+	if (!page) {
+		err = slow_page(b.hva, write, &page);
+		if (err)
+			return err;
+	}
+	out->hpa = PFN_PHYS(page_to_pfn(page));
+	out->seq = b.seq;
+	out->hva = b.hva;
+	out->max_size = max_size(vm, &b, gfn);
+	put_page(page);
+	return 0;
+}
+
+/*
+ * The whole of the largest leaf is looked at: part of it may be on its way out
+ * while the page asked for stays.
+ */
+static bool host_stale(struct npt_mmu *mmu, const struct npt_pfn *pfn)
+{
+	u64 size = 1ULL << npt_size_shift(pfn->max_size);
+	u64 start = pfn->hva & ~(size - 1);
+
+	return npt_watch_stale(npt_mmu_vm(mmu), pfn->seq, start, start + size);
+}
+
+static void host_kick(struct npt_mmu *mmu)
+{
+	struct npt_vm *vm = npt_mmu_vm(mmu);
+
+	vm->engine->kick(vm);
+}
+
+static void host_bug(struct npt_mmu *mmu, const char *what)
+{
+	pr_err_ratelimited("VM %u is dead, its tables are inconsistent: %s\n",
+			   npt_mmu_vm(mmu)->id, what);
+}
+
+const struct npt_mmu_host npt_memory_host = {
+	.map = host_map,
+	.stale = host_stale,
+	.mark_dirty = npt_dirty_mark,
+	.kick = host_kick,
+	.bug = host_bug,
+};

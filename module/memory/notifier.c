@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Keeping tables true to the host: when the host's memory management unmaps,
+ * migrates, swaps out, merges or write-protects a page, it tells this file
+ * first, and every VM of that process drops what it made of the page.
+ *
+ * One notifier serves all VMs of a process. It is got and put rather than
+ * registered and unregistered, so that nobody waits for a grace period: a VM
+ * that leaves takes itself off the list, and from then on no callback can
+ * reach it.
+ *
+ * The race between a fault and an invalidation is decided by numbers:
+ *
+ *	fault					invalidation
+ *	seq = npt_watch_seq()			busy++, range noted
+ *	page = what the host maps		take mmu->lock, zap, drop it
+ *	take mmu->lock				... the host changes its tables ...
+ *	npt_watch_stale(seq)? ask again		seq++, busy--
+ *	fill, drop mmu->lock
+ *
+ * If the fault looks before busy++, its fill is done (or refused) before the
+ * zap gets mmu->lock, and the zap removes it. If it looks later, it sees busy
+ * or, after the end, another seq.
+ *
+ * ->change_pte of older kernels is left alone: whoever calls it also brackets
+ * the change with start and end.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "../compat.h"
+#include "../npt.h"
+
+/* All VMs of one process. */
+struct npt_watch {
+	struct mmu_notifier mn;
+	rwlock_t vms_lock;
+	struct list_head vms;	/* struct npt_vm.mem.in_watch; vms_lock */
+	/*
+	 * Of the process and not of each VM, because a VM may come between
+	 * start and end of an invalidation. Taken under mmu->lock.
+	 */
+	spinlock_t lock;
+	u64 seq;		/* lock: invalidations that have ended */
+	unsigned int busy;	/* lock: invalidations under way */
+	unsigned long start;	/* lock: what those cover together */
+	unsigned long end;
+};
+
+static struct npt_watch *to_watch(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct npt_watch, mn);
+}
+
+/*
+ * What a callback does to each run of gfns that an hva range covers. Returns
+ * what the kernel is told, if anybody said true.
+ */
+typedef bool (*range_fn)(struct npt_mmu *mmu, u64 start, u64 end);
+
+/* The gfns of @slot behind [start, last] (hvas), which it overlaps. */
+static void slot_range(const struct npt_slot *slot, unsigned long start, unsigned long last,
+		       u64 *from, u64 *to)
+{
+	unsigned long hva = npt_slot_hva(slot);
+
+	start = max(start, hva);
+	last = min(last, slot->by_hva.last);
+	*from = slot->base_gfn + ((start - hva) >> PAGE_SHIFT);
+	*to = slot->base_gfn + ((last - hva) >> PAGE_SHIFT) + 1;
+}
+
+static bool vm_concerned(struct npt_vm *vm, unsigned long start, unsigned long last)
+{
+	bool concerned;
+
+	read_lock(&vm->mmu.lock);
+	concerned = interval_tree_iter_first(&vm->mem.by_hva, start, last);
+	read_unlock(&vm->mmu.lock);
+	return concerned;
+}
+
+static bool vm_each_range(struct npt_vm *vm, unsigned long start, unsigned long last,
+			  range_fn fn, enum npt_counter counter)
+{
+	struct interval_tree_node *node;
+	bool any = false;
+	u64 from, to;
+
+	/*
+	 * Most invalidations are of memory that is no guest's: don't stop
+	 * the vCPUs for those. A slot that comes between the two locks has
+	 * no page in tables yet.
+	 */
+	if (!vm_concerned(vm, start, last))
+		return false;
+	npt_write_lock(&vm->mmu.lock);
+	vm->mmu.ctr[counter]++;
+	for (node = interval_tree_iter_first(&vm->mem.by_hva, start, last); node;
+	     node = interval_tree_iter_next(node, start, last)) {
+		slot_range(container_of(node, struct npt_slot, by_hva), start, last, &from, &to);
+		any |= fn(&vm->mmu, from, to);
+	}
+	npt_write_unlock(&vm->mmu.lock);
+	return any;
+}
+
+static bool each_range(struct npt_watch *watch, unsigned long start, unsigned long end,
+		       range_fn fn, enum npt_counter counter)
+{
+	struct npt_vm *vm;
+	bool any = false;
+
+	read_lock(&watch->vms_lock);
+	list_for_each_entry(vm, &watch->vms, mem.in_watch)
+		any |= vm_each_range(vm, start, end - 1, fn, counter);
+	read_unlock(&watch->vms_lock);
+	return any;
+}
+
+static bool zap_range(struct npt_mmu *mmu, u64 start, u64 end)
+{
+	return npt_mmu_zap(mmu, start, end, NPT_ZAP_NOTIFIER, NPT_FL_NOTIFIER);
+}
+
+static bool age_range(struct npt_mmu *mmu, u64 start, u64 end)
+{
+	return npt_mmu_age(mmu, start, end, true);
+}
+
+static bool peek_range(struct npt_mmu *mmu, u64 start, u64 end)
+{
+	return npt_mmu_age(mmu, start, end, false);
+}
+
+static int watch_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct npt_watch *watch = to_watch(mn);
+
+	spin_lock(&watch->lock);
+	if (watch->busy++) {
+		watch->start = min(watch->start, range->start);
+		watch->end = max(watch->end, range->end);
+	} else {
+		watch->start = range->start;
+		watch->end = range->end;
+	}
+	spin_unlock(&watch->lock);
+	/* Only spinning locks below: non-blockable ranges need no care. */
+	each_range(watch, range->start, range->end, zap_range, NPT_CTR_notifier_calls);
+	return 0;
+}
+
+static void watch_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct npt_watch *watch = to_watch(mn);
+
+	spin_lock(&watch->lock);
+	watch->seq++;
+	watch->busy--;
+	spin_unlock(&watch->lock);
+}
+
+/*
+ * TLBs are not flushed when a page's age is asked for: as with the host's own
+ * tables on x86, an access through a TLB that still knows the page goes
+ * unseen, and the worst that follows is that a used page looks old.
+ */
+static npt_young_t watch_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				     unsigned long start, unsigned long end)
+{
+	return each_range(to_watch(mn), start, end, age_range, NPT_CTR_notifier_young);
+}
+
+static npt_young_t watch_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				    unsigned long address)
+{
+	return each_range(to_watch(mn), address, address + PAGE_SIZE, peek_range,
+			  NPT_CTR_notifier_young);
+}
+
+/* The process is gone while somebody still holds a VM: its memory goes now. */
+static void watch_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct npt_watch *watch = to_watch(mn);
+	struct npt_vm *vm;
+
+	read_lock(&watch->vms_lock);
+	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
+		npt_write_lock(&vm->mmu.lock);
+		vm->mem.seq++;
+		npt_mmu_zap(&vm->mmu, 0, BIT_ULL(vm->mmu.gpa_bits - PAGE_SHIFT),
+			    NPT_ZAP_EXIT, NPT_FL_NOTIFIER);
+		npt_write_unlock(&vm->mmu.lock);
+	}
+	read_unlock(&watch->vms_lock);
+}
+
+static struct mmu_notifier *watch_alloc(struct mm_struct *mm)
+{
+	struct npt_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
+
+	if (!watch)
+		return ERR_PTR(-ENOMEM);
+	rwlock_init(&watch->vms_lock);
+	INIT_LIST_HEAD(&watch->vms);
+	spin_lock_init(&watch->lock);
+	return &watch->mn;
+}
+
+static void watch_free(struct mmu_notifier *mn)
+{
+	kfree(to_watch(mn));
+}
+
+static const struct mmu_notifier_ops watch_ops = {
+	.release = watch_release,
+	.clear_flush_young = watch_clear_young,
+	.clear_young = watch_clear_young,
+	.test_young = watch_test_young,
+	.invalidate_range_start = watch_start,
+	.invalidate_range_end = watch_end,
+	.alloc_notifier = watch_alloc,
+	.free_notifier = watch_free,
+};
+
+int npt_watch_attach(struct npt_vm *vm)
+{
+	struct mmu_notifier *mn;
+	struct npt_watch *watch;
+
+	mn = mmu_notifier_get(&watch_ops, vm->mm);
+	if (IS_ERR(mn))
+		return PTR_ERR(mn);
+	watch = to_watch(mn);
+	vm->mem.watch = watch;
+	write_lock(&watch->vms_lock);
+	list_add(&vm->mem.in_watch, &watch->vms);
+	write_unlock(&watch->vms_lock);
+	return 0;
+}
+
+void npt_watch_detach(struct npt_vm *vm)
+{
+	struct npt_watch *watch = vm->mem.watch;
+
+	write_lock(&watch->vms_lock);
+	list_del(&vm->mem.in_watch);
+	write_unlock(&watch->vms_lock);
+	mmu_notifier_put(&watch->mn);
+}
+
+void npt_watch_exit(void)
+{
+	mmu_notifier_synchronize();
+}
+
+u64 npt_watch_seq(struct npt_vm *vm)
+{
+	struct npt_watch *watch = vm->mem.watch;
+	u64 seq;
+
+	npt_assert_held(&vm->mmu.lock);
+	spin_lock(&watch->lock);
+	/* Both only grow: the sum is the same only if neither did. */
+	seq = watch->seq + vm->mem.seq;
+	spin_unlock(&watch->lock);
+	return seq;
+}
+
+bool npt_watch_stale(struct npt_vm *vm, u64 seq, unsigned long start, unsigned long end)
+{
+	struct npt_watch *watch = vm->mem.watch;
+	bool stale;
+
+	npt_assert_held(&vm->mmu.lock);
+	spin_lock(&watch->lock);
+	stale = seq != watch->seq + vm->mem.seq ||
+		(watch->busy && start < watch->end && watch->start < end);
+	spin_unlock(&watch->lock);
+	return stale;
+}

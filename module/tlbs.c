@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/* TLBs from outside: flushes that user space asks for, another model. */
+#include <linux/slab.h>
+#include "npt.h"
+#include "tlb/tlb.h"
+
+static int check_flush(const struct npt_flush *f)
+{
+	if (f->flags || f->scope > NPT_FLUSH_ADDRESS)
+		return -EINVAL;
+	if (f->pcid > (f->scope == NPT_FLUSH_TAG ? 4095 : 0))
+		return -EINVAL;
+	if (f->gva && f->scope != NPT_FLUSH_ADDRESS)
+		return -EINVAL;
+	return 0;
+}
+
+/* Left for the vCPU to obey, as it may be in the middle of a batch. */
+static void flush(struct npt_vcpu *vcpu, const struct npt_flush *f)
+{
+	struct npt_pending_flush pending = {
+		.scope = f->scope,
+		.pcid = f->pcid,
+		.gva = f->gva,
+		.reason = NPT_FL_USER,
+	};
+
+	npt_cpu_flush_async(&vcpu->cpu, &pending);
+}
+
+int npt_vcpu_flush(struct npt_vcpu *vcpu, const struct npt_flush *f)
+{
+	int err = check_flush(f);
+
+	if (!err)
+		flush(vcpu, f);
+	return err;
+}
+
+int npt_vm_flush(struct npt_vm *vm, const struct npt_flush *f)
+{
+	int err = check_flush(f);
+	struct npt_vcpu *vcpu;
+	unsigned long id;
+
+	if (err)
+		return err;
+	xa_for_each(&vm->vcpus, id, vcpu)
+		flush(vcpu, f);
+	return 0;
+}
+
+/* A TLB for each vCPU, in the order of their ids. */
+static struct npt_tlb **alloc_tlbs(struct npt_vm *vm, const struct npt_tlb_model *model)
+{
+	struct npt_tlb **tlbs;
+	struct npt_vcpu *vcpu;
+	unsigned long id;
+	u32 n = 0;
+
+	tlbs = kvcalloc(max(vm->nr_vcpus, 1U), sizeof(struct npt_tlb *), GFP_KERNEL_ACCOUNT);
+	if (!tlbs)
+		return NULL;
+	xa_for_each(&vm->vcpus, id, vcpu) {
+		tlbs[n] = npt_tlb_create(model, vcpu->cpu.ctr);
+		if (!tlbs[n++])
+			goto free;
+	}
+	return tlbs;
+free:
+	while (n--)
+		if (tlbs[n])
+			npt_tlb_destroy(tlbs[n]);
+	kvfree(tlbs);
+	return NULL;
+}
+
+int npt_vm_set_tlb(struct npt_vm *vm, const struct npt_tlb_model *model)
+{
+	struct npt_tlb **tlbs;
+	struct npt_vcpu *vcpu;
+	unsigned long id;
+	u32 n = 0;
+	int err;
+
+	err = npt_tlb_model_check(model, NULL);
+	if (err)
+		return err;
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	/* All of them first: from then on nothing can fail half way. */
+	tlbs = alloc_tlbs(vm, model);
+	if (tlbs) {
+		xa_for_each(&vm->vcpus, id, vcpu) {
+			mutex_lock(&vcpu->cpu_lock);
+			npt_cpu_install_model(&vcpu->cpu, model, tlbs[n++]);
+			mutex_unlock(&vcpu->cpu_lock);
+		}
+		vm->tlb = *model;
+	}
+	mutex_unlock(&vm->lock);
+	if (!tlbs)
+		return -ENOMEM;
+	kvfree(tlbs);
+	return 0;
+}

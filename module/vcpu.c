@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vCPUs: how they come, what is asked of them. */
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "ioctl.h"
+#include "limits.h"
+#include "netlink.h"
+#include "npt.h"
+#include "trace.h"
+
+struct npt_vcpu *npt_vcpu_get(struct npt_vm *vm, u32 id)
+{
+	return xa_load(&vm->vcpus, id);
+}
+
+struct npt_vcpu *npt_vcpu_next(struct npt_vm *vm, u32 *id)
+{
+	unsigned long at = *id;
+	struct npt_vcpu *vcpu;
+
+	vcpu = xa_find(&vm->vcpus, &at, NPT_MAX_VCPUS - 1, XA_PRESENT);
+	if (vcpu)
+		*id = at;
+	return vcpu;
+}
+
+/* --- coming and going --------------------------------------------------- */
+
+static void set_segment(struct kvm_segment *s, u8 type, bool code_or_data)
+{
+	*s = (struct kvm_segment) {
+		.limit = 0xffff,
+		.type = type,
+		.present = 1,
+		.s = code_or_data,
+	};
+}
+
+/* As the processor comes out of RESET (SDM vol. 3A, 10.1.1). */
+static int reset_regs(struct npt_vcpu *vcpu)
+{
+	struct npt_regs regs = { .cr0 = 0x60000010 };
+	struct kvm_sregs *s = &vcpu->sregs;
+
+	vcpu->regs.rip = 0xfff0;
+	vcpu->regs.rflags = X86_EFLAGS_FIXED;
+	vcpu->regs.rdx = 0x600;
+
+	set_segment(&s->cs, 0xb, true);
+	s->cs.selector = 0xf000;
+	s->cs.base = 0xffff0000;
+	set_segment(&s->ds, 3, true);
+	s->es = s->ds;
+	s->fs = s->ds;
+	s->gs = s->ds;
+	s->ss = s->ds;
+	set_segment(&s->ldt, 2, false);
+	set_segment(&s->tr, 0xb, false);
+	s->gdt.limit = 0xffff;
+	s->idt.limit = 0xffff;
+	/* The first vCPU is the one that boots. */
+	s->apic_base = 0xfee00800 | (vcpu->id ? 0 : 0x100);
+	return npt_cpu_set_regs(&vcpu->cpu, &regs);
+}
+
+static struct npt_vcpu *vcpu_alloc(struct npt_vm *vm, u32 id)
+{
+	struct npt_vcpu *vcpu;
+	int err = -ENOMEM;
+
+	vcpu = kvzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	mutex_init(&vcpu->mutex);
+	mutex_init(&vcpu->cpu_lock);
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run)
+		goto free;
+	err = npt_cpu_init(&vcpu->cpu, &vm->mmu, &vm->tlb);
+	if (err)
+		goto free_run;
+	err = reset_regs(vcpu);
+	if (err)
+		goto cpu_destroy;
+	err = vm->engine->vcpu_init(vcpu);
+	if (err)
+		goto cpu_destroy;
+	return vcpu;
+
+cpu_destroy:
+	npt_cpu_destroy(&vcpu->cpu);
+free_run:
+	free_page((unsigned long)vcpu->run);
+free:
+	kvfree(vcpu);
+	return ERR_PTR(err);
+}
+
+void npt_vcpu_destroy(struct npt_vcpu *vcpu)
+{
+	vcpu->vm->engine->vcpu_destroy(vcpu);
+	npt_cpu_destroy(&vcpu->cpu);
+	/* Whoever still has it mapped holds the page. */
+	free_page((unsigned long)vcpu->run);
+	mutex_destroy(&vcpu->cpu_lock);
+	mutex_destroy(&vcpu->mutex);
+	kvfree(vcpu);
+}
+
+static const struct file_operations vcpu_fops;
+
+static void publish(struct npt_vcpu *vcpu)
+{
+	struct npt_vm *vm = vcpu->vm;
+
+	/* The place is reserved: there is memory for the entry. */
+	xa_store(&vm->vcpus, vcpu->id, vcpu, GFP_KERNEL_ACCOUNT);
+	WRITE_ONCE(vm->nr_vcpus, vm->nr_vcpus + 1);
+	npt_write_lock(&vm->mmu.lock);
+	vm->mmu.ctr[NPT_CTR_vcpus]++;
+	npt_write_unlock(&vm->mmu.lock);
+	npt_vm_generation_grow();
+	trace_npt_vcpu(vm->id, vcpu->id, true);
+	npt_nl_vcpu_event(NPT_CMD_VCPU_NEW_NTF, vm, vcpu->id);
+}
+
+/* Under vm->lock. */
+static long create_locked(struct npt_vm *vm, u32 id)
+{
+	struct npt_vcpu *vcpu;
+	struct file *file;
+	int fd, err;
+
+	if (xa_load(&vm->vcpus, id))
+		return -EEXIST;
+	if (vm->nr_vcpus >= vm->max_vcpus)
+		return -EINVAL;
+	vcpu = vcpu_alloc(vm, id);
+	if (IS_ERR(vcpu))
+		return PTR_ERR(vcpu);
+	err = xa_reserve(&vm->vcpus, id, GFP_KERNEL_ACCOUNT);
+	if (err)
+		goto destroy;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		err = fd;
+		goto release;
+	}
+	/* The file's reference; the caller's keeps the VM meanwhile. */
+	refcount_inc(&vm->users);
+	file = anon_inode_getfile("npt-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto put;
+	}
+	publish(vcpu);
+	fd_install(fd, file);
+	return fd;
+
+put:
+	npt_vm_put(vm);
+	put_unused_fd(fd);
+release:
+	xa_release(&vm->vcpus, id);
+destroy:
+	npt_vcpu_destroy(vcpu);
+	return err;
+}
+
+long npt_vcpu_create(struct npt_vm *vm, unsigned long id)
+{
+	long ret;
+
+	if (id >= NPT_MAX_VCPUS)
+		return -EINVAL;
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	ret = create_locked(vm, id);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+/* --- registers ---------------------------------------------------------- */
+
+static long vcpu_run(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+
+	if (call->val)
+		return -EINVAL;
+	return vcpu->vm->engine->run(vcpu);
+}
+
+static long vcpu_get_regs(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+
+	call->arg.regs = vcpu->regs;
+	return 0;
+}
+
+static long vcpu_set_regs(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+	struct npt_regs regs;
+	int err;
+
+	mutex_lock(&vcpu->cpu_lock);
+	regs = vcpu->cpu.regs;
+	regs.ac = call->arg.regs.rflags & X86_EFLAGS_AC;
+	err = npt_cpu_set_regs(&vcpu->cpu, &regs);
+	mutex_unlock(&vcpu->cpu_lock);
+	if (err)
+		return err;
+	vcpu->regs = call->arg.regs;
+	vcpu->regs.rflags |= X86_EFLAGS_FIXED;
+	return 0;
+}
+
+static long vcpu_get_sregs(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+	struct kvm_sregs *s = &call->arg.sregs;
+	const struct npt_regs *regs = &vcpu->cpu.regs;
+
+	*s = vcpu->sregs;
+	s->cr0 = regs->cr0;
+	s->cr3 = regs->cr3;
+	s->cr4 = regs->cr4;
+	s->efer = regs->efer;
+	return 0;
+}
+
+static long vcpu_set_sregs(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+	const struct kvm_sregs *s = &call->arg.sregs;
+	struct npt_regs regs;
+	int err;
+
+	/* 64-bit code exists in long mode alone; CR8 is four bits wide. */
+	if ((s->cs.l && !(s->efer & EFER_LMA)) || s->cr8 > 15)
+		return -EINVAL;
+	mutex_lock(&vcpu->cpu_lock);
+	regs = vcpu->cpu.regs;
+	regs.cr0 = s->cr0;
+	regs.cr3 = s->cr3;
+	regs.cr4 = s->cr4;
+	regs.efer = s->efer;
+	err = npt_cpu_set_regs(&vcpu->cpu, &regs);
+	mutex_unlock(&vcpu->cpu_lock);
+	if (!err)
+		vcpu->sregs = *s;
+	return err;
+}
+
+static long vcpu_get_mp_state(struct npt_call *call)
+{
+	call->arg.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
+	return 0;
+}
+
+/* Without a local APIC nothing could wake a vCPU: it is always runnable. */
+static long vcpu_set_mp_state(struct npt_call *call)
+{
+	return call->arg.mp_state.mp_state == KVM_MP_STATE_RUNNABLE ? 0 : -EINVAL;
+}
+
+/* --- translation -------------------------------------------------------- */
+
+static long vcpu_translate(struct npt_call *call)
+{
+	struct kvm_translation *t = &call->arg.translation;
+	struct npt_vcpu *vcpu = call->obj;
+	bool writable = false, user = false;
+	u64 gpa = 0;
+
+	mutex_lock(&vcpu->cpu_lock);
+	t->valid = npt_cpu_translate(&vcpu->cpu, t->linear_address, &gpa, &writable, &user);
+	mutex_unlock(&vcpu->cpu_lock);
+	/* KVM's answer to what is not mapped. */
+	t->physical_address = t->valid ? gpa : ~0ULL;
+	t->writeable = writable;
+	t->usermode = user;
+	return 0;
+}
+
+void npt_explain_censor(struct npt_explain *e, struct npt_walk_entry *ent, u32 n)
+{
+	u32 i;
+
+	e->hpa = 0;
+	for (i = 0; i < n; i++) {
+		if (ent[i].dim == NPT_DIM_GUEST)
+			continue;
+		ent[i].address = 0;
+		ent[i].value &= ~GENMASK_ULL(51, PAGE_SHIFT);
+	}
+}
+
+static long explain(struct npt_vcpu *vcpu, struct npt_explain *e, struct npt_walk_entry *ent)
+{
+	u32 n, room = e->count;
+	int err;
+
+	e->count = NPT_WALK_MAX;
+	mutex_lock(&vcpu->cpu_lock);
+	err = npt_cpu_explain(&vcpu->cpu, e, ent);
+	mutex_unlock(&vcpu->cpu_lock);
+	if (err)
+		return err;
+	n = min(room, e->count);
+	if (!capable(CAP_SYS_ADMIN))
+		npt_explain_censor(e, ent, n);
+	if (copy_to_user(u64_to_user_ptr(e->entries), ent, n * sizeof(*ent)))
+		return -EFAULT;
+	return 0;
+}
+
+static long vcpu_explain(struct npt_call *call)
+{
+	struct npt_explain *e = &call->arg.explain;
+	struct npt_walk_entry *ent;
+	long ret;
+
+	if ((e->flags & ~NPT_EXPLAIN_FILL) ||
+	    memchr_inv(e->__reserved, 0, sizeof(e->__reserved)))
+		return -EINVAL;
+	ent = kcalloc(NPT_WALK_MAX, sizeof(*ent), GFP_KERNEL_ACCOUNT);
+	if (!ent)
+		return -ENOMEM;
+	ret = explain(call->obj, e, ent);
+	kfree(ent);
+	return ret;
+}
+
+/*
+ * Take cpu_lock for a look from outside. A batch lets go of it between slices,
+ * but a slice may wait for the host to bring a page in, for as long as user
+ * space likes (userfaultfd), and who looks may hold what the machine needs.
+ */
+static int look_lock(struct npt_vcpu *vcpu)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(NPT_LOOK_MS);
+
+	while (!mutex_trylock(&vcpu->cpu_lock)) {
+		if (signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		usleep_range(20, 100);
+	}
+	return 0;
+}
+
+int npt_vcpu_explain(struct npt_vcpu *vcpu, struct npt_explain *e,
+		     struct npt_walk_entry *ent)
+{
+	int err;
+
+	if (e->flags || e->count > NPT_WALK_MAX)
+		return -EINVAL;
+	err = look_lock(vcpu);
+	if (err)
+		return err;
+	err = -EIO;
+	if (!npt_vm_dead(vcpu->vm))
+		err = npt_cpu_explain(&vcpu->cpu, e, ent);
+	mutex_unlock(&vcpu->cpu_lock);
+	return err;
+}
+
+int npt_vcpu_table_dump(struct npt_vcpu *vcpu, u32 dim, u64 *cursor,
+			struct npt_table_range *out, u32 max, u32 *n, bool *done)
+{
+	int err = look_lock(vcpu);
+
+	if (err)
+		return err;
+	err = -EIO;
+	if (!npt_vm_dead(vcpu->vm)) {
+		*n = npt_table_dump(&vcpu->vm->mmu, &vcpu->cpu, dim, cursor, out, max, done);
+		err = 0;
+	}
+	mutex_unlock(&vcpu->cpu_lock);
+	return err;
+}
+
+/* --- the rest ----------------------------------------------------------- */
+
+static long vcpu_batch(struct npt_call *call)
+{
+	struct npt_vcpu *vcpu = call->obj;
+	long ret;
+
+	ret = vcpu->vm->engine->batch(vcpu, &call->arg.batch);
+	/* What was done was done, whatever the outcome. */
+	if (npt_call_reply(call))
+		return -EFAULT;
+	return ret;
+}
+
+static long vcpu_flush(struct npt_call *call)
+{
+	return npt_vcpu_flush(call->obj, &call->arg.flush);
+}
+
+static long vcpu_stats(struct npt_call *call)
+{
+	u64 values[NPT_CTR_NR];
+	unsigned int i;
+
+	npt_stats_vcpu(call->obj, values);
+	for (i = 0; i < NPT_CTR_NR; i++)
+		if (npt_catalogue[i].vm)
+			values[i] = 0;
+	return npt_stats_copy(&call->arg.stats, values);
+}
+
+static const struct npt_ioctl vcpu_ioctls[] = {
+	NPT_CALL_OWN(NPT_BATCH, struct npt_batch, __reserved, vcpu_batch, 0),
+	NPT_CALL_VALUE(KVM_RUN, vcpu_run),
+	NPT_CALL_KVM(KVM_GET_REGS, vcpu_get_regs),
+	NPT_CALL_KVM(KVM_SET_REGS, vcpu_set_regs),
+	NPT_CALL_KVM(KVM_GET_SREGS, vcpu_get_sregs),
+	NPT_CALL_KVM(KVM_SET_SREGS, vcpu_set_sregs),
+	NPT_CALL_KVM(KVM_TRANSLATE, vcpu_translate),
+	NPT_CALL_KVM(KVM_GET_MP_STATE, vcpu_get_mp_state),
+	NPT_CALL_KVM(KVM_SET_MP_STATE, vcpu_set_mp_state),
+	NPT_CALL_OWN(NPT_EXPLAIN, struct npt_explain, __reserved, vcpu_explain, NPT_IOCTL_OUT),
+	NPT_CALL_OWN(NPT_FLUSH, struct npt_flush, gva, vcpu_flush, NPT_IOCTL_UNLOCKED),
+	NPT_CALL_OWN(NPT_STATS, struct npt_stats, values, vcpu_stats,
+		     NPT_IOCTL_UNLOCKED | NPT_IOCTL_OUT),
+};
+
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct npt_ioctl *ioctl = npt_ioctl_find(vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls), cmd);
+	struct npt_vcpu *vcpu = file->private_data;
+	long ret;
+
+	if (!ioctl)
+		return -ENOTTY;
+	if (vcpu->vm->mm != current->mm || npt_vm_dead(vcpu->vm))
+		return -EIO;
+	if (ioctl->flags & NPT_IOCTL_UNLOCKED)
+		return npt_ioctl_call(ioctl, vcpu, arg);
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	ret = npt_ioctl_call(ioctl, vcpu, arg);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+static vm_fault_t vcpu_fault(struct vm_fault *vmf)
+{
+	struct npt_vcpu *vcpu = vmf->vma->vm_file->private_data;
+
+	if (vmf->pgoff)
+		return VM_FAULT_SIGBUS;
+	vmf->page = virt_to_page(vcpu->run);
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct vcpu_vm_ops = {
+	.fault = vcpu_fault,
+};
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_pgoff || vma_pages(vma) > 1)
+		return -EINVAL;
+	vma->vm_ops = &vcpu_vm_ops;
+	return 0;
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct npt_vcpu *vcpu = file->private_data;
+
+	npt_vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner = THIS_MODULE,
+	.release = vcpu_release,
+	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vcpu_mmap,
+	.llseek = noop_llseek,
+};
