@@ -159,19 +159,25 @@ static int choose_format(struct npt_trace_reader *r, enum npt_trace_format forma
 	return start_format(r);
 }
 
-int npt_trace_open_fd(int fd, const char *name, enum npt_trace_format format,
-		      struct npt_trace_reader **reader, char *err, size_t errlen)
+static int fail_open(const char *name, int err, char *text, size_t len)
+{
+	if (text && len)
+		snprintf(text, len, "%s: %s", name, strerror(-err));
+	return err;
+}
+
+int npt_trace_open_source(const struct npt_trace_source *source,
+			  enum npt_trace_format format, struct npt_trace_reader **reader,
+			  char *err, size_t errlen)
 {
 	struct npt_trace_reader *r = calloc(1, sizeof(*r));
-	int ret = r ? trace_input_init(&r->in, fd, name) : -ENOMEM;
+	int ret = r ? trace_input_init(&r->in, source) : -ENOMEM;
 
 	if (ret) {
 		free(r);
-		if (fd != STDIN_FILENO)
-			close(fd);
-		if (err && errlen)
-			snprintf(err, errlen, "%s: %s", name, strerror(-ret));
-		return ret;
+		if (source->fd != STDIN_FILENO)
+			close(source->fd);
+		return fail_open(source->name, ret, err, errlen);
 	}
 	r->info.command = r->command;
 	r->info.arch = r->arch;
@@ -190,26 +196,15 @@ int npt_trace_open_fd(int fd, const char *name, enum npt_trace_format format,
 int npt_trace_open(const char *path, enum npt_trace_format format,
 		   struct npt_trace_reader **reader, char *err, size_t errlen)
 {
-	int fd, ret;
+	struct npt_trace_source source = { .fd = STDIN_FILENO, .name = "standard input" };
 
-	if (!strcmp(path, "-"))
-		return npt_trace_open_fd(STDIN_FILENO, "standard input", format, reader,
-					 err, errlen);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		ret = -errno;
-		if (err && errlen)
-			snprintf(err, errlen, "%s: %s", path, strerror(-ret));
-		return ret;
+	if (strcmp(path, "-")) {
+		source.name = path;
+		source.fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (source.fd < 0)
+			return fail_open(path, -errno, err, errlen);
 	}
-	return npt_trace_open_fd(fd, path, format, reader, err, errlen);
-}
-
-void npt_trace_set_wait(struct npt_trace_reader *reader, int (*wait)(void *arg),
-			void *arg)
-{
-	reader->in.wait = wait;
-	reader->in.wait_arg = arg;
+	return npt_trace_open_source(&source, format, reader, err, errlen);
 }
 
 static size_t take_queued(struct npt_trace_reader *r, struct npt_access *buf, size_t n)

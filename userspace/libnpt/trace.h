@@ -107,27 +107,33 @@ int npt_trace_open(const char *path, enum npt_trace_format format,
 		   struct npt_trace_reader **reader, char *err, size_t errlen);
 
 /**
- * npt_trace_open_fd() - open a trace on a descriptor
- * @fd: open for reading; the reader closes it in the end, also on failure here
+ * struct npt_trace_source - a descriptor to read a trace from
+ * @fd: open for reading; the reader closes it in the end (but for 0), also if it
+ *	cannot be opened
  * @name: what error messages shall call it
+ * @wait: called before each read(2), or NULL: 0 means read, 1 means take the
+ *	input as ended, a negative errno makes the call fail with it
+ * @arg: passed to @wait
+ */
+struct npt_trace_source {
+	int fd;
+	const char *name;
+	int (*wait)(void *arg);
+	void *arg;
+};
+
+/**
+ * npt_trace_open_source() - open a trace on a descriptor
+ * @source: where it is; not needed any more afterwards
  * @format: as for npt_trace_open()
  * @reader: set to the new reader
  * @err: as for npt_trace_open()
  * @errlen: size of @err
- * Return: as npt_trace_open()
+ * Return: as npt_trace_open(), and what @source->wait gives
  */
-int npt_trace_open_fd(int fd, const char *name, enum npt_trace_format format,
-		      struct npt_trace_reader **reader, char *err, size_t errlen);
-
-/**
- * npt_trace_set_wait() - be asked before the reader blocks for input
- * @reader: the reader
- * @wait: called before each read(2); 0 means read, 1 means take the input as
- *	ended, a negative errno makes npt_trace_read() fail with it
- * @arg: passed to @wait
- */
-void npt_trace_set_wait(struct npt_trace_reader *reader, int (*wait)(void *arg),
-			void *arg);
+int npt_trace_open_source(const struct npt_trace_source *source,
+			  enum npt_trace_format format, struct npt_trace_reader **reader,
+			  char *err, size_t errlen);
 
 /**
  * npt_trace_read() - read the next records
@@ -216,12 +222,12 @@ int npt_trace_write(struct npt_trace_writer *writer, const struct npt_access *bu
 		    size_t n);
 
 /**
- * npt_trace_set_command() - state the traced program after creation
+ * npt_trace_set_info() - state what the header shall say, after creation
  * @writer: a writer that nothing was written to yet
- * @command: its command line
+ * @info: as for npt_trace_create(); replaces all of what was given there
  * Return: 0, -EBUSY if the header has been written, -ENOMEM
  */
-int npt_trace_set_command(struct npt_trace_writer *writer, const char *command);
+int npt_trace_set_info(struct npt_trace_writer *writer, const struct npt_trace_info *info);
 
 /**
  * npt_trace_set_exit_status() - state how the traced program ended
@@ -238,7 +244,7 @@ void npt_trace_set_exit_status(struct npt_trace_writer *writer, int status);
 const char *npt_trace_writer_error(const struct npt_trace_writer *writer);
 
 /**
- * npt_trace_written() - bytes produced so far, including buffered ones
+ * npt_trace_written() - the size of the trace if it were committed now
  * @writer: the writer
  * Return: the number of bytes
  */

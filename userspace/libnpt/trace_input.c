@@ -11,18 +11,20 @@
 /* One read(2): what is parsed next shall still be in the cache. */
 #define READ_SIZE	(256 * 1024)
 
-int trace_input_init(struct trace_input *in, int fd, const char *name)
+int trace_input_init(struct trace_input *in, const struct npt_trace_source *source)
 {
 	struct stat st;
 
 	memset(in, 0, sizeof(*in));
-	in->fd = fd;
-	in->start = lseek(fd, 0, SEEK_CUR);
+	in->fd = source->fd;
+	in->wait = source->wait;
+	in->wait_arg = source->arg;
+	in->start = lseek(in->fd, 0, SEEK_CUR);
 	in->seekable = in->start >= 0;
-	if (in->seekable && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	if (in->seekable && !fstat(in->fd, &st) && S_ISREG(st.st_mode) &&
 	    st.st_size > in->start)
 		in->size = st.st_size - in->start;
-	in->name = strdup(name);
+	in->name = strdup(source->name);
 	in->buf = calloc(1, TRACE_INPUT_MAX + TRACE_INPUT_SLACK);
 	if (!in->name || !in->buf) {
 		free(in->name);

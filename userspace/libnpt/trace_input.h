@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "trace.h"
+
 /* The longest thing a reader may ask for in one piece. */
 #define TRACE_INPUT_MAX		(1024 * 1024 + 4096)
 
@@ -29,7 +31,7 @@
  * @pos: first byte not yet consumed
  * @end: end of valid bytes
  * @base: input offset of @buf[0]
- * @wait: see npt_trace_set_wait()
+ * @wait: as in struct npt_trace_source
  * @wait_arg: its argument
  */
 struct trace_input {
@@ -47,7 +49,7 @@ struct trace_input {
 	void *wait_arg;
 };
 
-int trace_input_init(struct trace_input *in, int fd, const char *name);
+int trace_input_init(struct trace_input *in, const struct npt_trace_source *source);
 void trace_input_destroy(struct trace_input *in);
 
 /*

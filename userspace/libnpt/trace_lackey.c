@@ -39,8 +39,19 @@ static void take_exit_code(struct npt_trace_reader *r, const char *p)
 		r->info.exit_status = code << 8;
 }
 
+/* "Using Valgrind-3.19.0 and LibVEX; ..." */
+static void take_version(struct npt_trace_reader *r, const char *p)
+{
+	size_t len = strcspn(p, " \r\n");
+
+	trace_copy_text(r->tool, sizeof(r->tool) - sizeof(" lackey"), p, len);
+	strcat(r->tool, " lackey");
+	r->tool[0] = 'v';
+}
+
 static int parse_other(struct npt_trace_reader *r, const char *p, size_t len)
 {
+	static const char version[] = " Using ";
 	static const char command[] = " Command: ";
 	static const char exit_code[] = " Exit code:";
 	const char *end = p + len;
@@ -55,6 +66,8 @@ static int parse_other(struct npt_trace_reader *r, const char *p, size_t len)
 	if (trace_starts(text, command) && !r->command[0]) {
 		text += sizeof(command) - 1;
 		trace_copy_text(r->command, sizeof(r->command), text, end - text);
+	} else if (trace_starts(text, version) && trace_starts(text + 7, "Valgrind-")) {
+		take_version(r, text + 7);
 	} else if (trace_starts(text, exit_code)) {
 		take_exit_code(r, text + sizeof(exit_code) - 1);
 	}

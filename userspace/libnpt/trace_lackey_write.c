@@ -74,6 +74,11 @@ static int lackey_start(struct npt_trace_writer *w)
 	return ret ? ret : trace_write_bytes(w, "\n", 1);
 }
 
+static size_t lackey_rest(const struct npt_trace_writer *w)
+{
+	return w->used;
+}
+
 static int lackey_finish(struct npt_trace_writer *w)
 {
 	(void)w;
@@ -84,5 +89,6 @@ const struct trace_encoding trace_encoding_lackey = {
 	.start = lackey_start,
 	.record = lackey_record,
 	.flush = lackey_flush,
+	.rest = lackey_rest,
 	.finish = lackey_finish,
 };

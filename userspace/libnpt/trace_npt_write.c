@@ -164,7 +164,6 @@ static uint8_t *put_text(uint8_t *p, uint16_t type, const char *text)
 	return len ? put_item(p, type, text, len) : p;
 }
 
-
 /* Room for the three texts and the rest of the header. */
 #define HEAD_ROOM	(3 * (TRACE_ITEM_HEAD + TRACE_STRING_MAX) + 64)
 
@@ -191,6 +190,15 @@ static int npt_start(struct npt_trace_writer *w)
 	return trace_write_bytes(w, head, len);
 }
 
+static size_t npt_rest(const struct npt_trace_writer *w)
+{
+	size_t end = TRACE_BLOCK_HEAD + TRACE_ITEM_HEAD + 8;
+
+	if (w->exit_status >= 0)
+		end += TRACE_ITEM_HEAD + 4;
+	return end + (w->in_buf ? TRACE_BLOCK_HEAD + w->used : 0);
+}
+
 static int npt_finish(struct npt_trace_writer *w)
 {
 	uint8_t *p = trace_out_ptr(w);
@@ -211,5 +219,6 @@ const struct trace_encoding trace_encoding_npt = {
 	.start = npt_start,
 	.record = npt_record,
 	.flush = npt_flush,
+	.rest = npt_rest,
 	.finish = npt_finish,
 };

@@ -33,17 +33,23 @@ int trace_write_bytes(struct npt_trace_writer *w, const void *data, size_t len)
 	return 0;
 }
 
+static void free_info(struct npt_trace_info *info)
+{
+	free((char *)info->command);
+	free((char *)info->arch);
+	free((char *)info->tool);
+}
+
 static void free_writer(struct npt_trace_writer *w)
 {
-	free((char *)w->info.command);
-	free((char *)w->info.arch);
-	free((char *)w->info.tool);
+	free_info(&w->info);
 	free(w->buf);
 	free(w);
 }
 
 static int copy_info(struct npt_trace_info *to, const struct npt_trace_info *from)
 {
+	memset(to, 0, sizeof(*to));
 	to->page_shift = from ? from->page_shift : 0;
 	to->command = strdup(from && from->command ? from->command : "");
 	to->arch = strdup(from && from->arch ? from->arch : "");
@@ -92,17 +98,18 @@ int npt_trace_create(const char *path, enum npt_trace_format format,
 	return 0;
 }
 
-int npt_trace_set_command(struct npt_trace_writer *writer, const char *command)
+int npt_trace_set_info(struct npt_trace_writer *writer, const struct npt_trace_info *info)
 {
-	char *copy;
+	struct npt_trace_info copy;
 
 	if (writer->started)
 		return -EBUSY;
-	copy = strdup(command);
-	if (!copy)
+	if (copy_info(&copy, info)) {
+		free_info(&copy);
 		return -ENOMEM;
-	free((char *)writer->info.command);
-	writer->info.command = copy;
+	}
+	free_info(&writer->info);
+	writer->info = copy;
 	return 0;
 }
 
@@ -177,7 +184,7 @@ const char *npt_trace_writer_error(const struct npt_trace_writer *writer)
 
 uint64_t npt_trace_written(const struct npt_trace_writer *writer)
 {
-	return writer->written + writer->used;
+	return writer->written + writer->encoding->rest(writer);
 }
 
 static int finish(struct npt_trace_writer *w)

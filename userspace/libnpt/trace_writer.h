@@ -33,12 +33,14 @@ struct trace_output {
  * @start: write what comes before the records; 0 or -errno
  * @record: append one checked record to @buf; 0 or -errno
  * @flush: write @buf, and what belongs around it
+ * @rest: bytes still to be written if the records end here
  * @finish: write what comes after the records, @buf having been flushed
  */
 struct trace_encoding {
 	int (*start)(struct npt_trace_writer *w);
 	int (*record)(struct npt_trace_writer *w, const struct npt_access *a);
 	int (*flush)(struct npt_trace_writer *w);
+	size_t (*rest)(const struct npt_trace_writer *w);
 	int (*finish)(struct npt_trace_writer *w);
 };
 
