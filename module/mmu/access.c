@@ -193,8 +193,8 @@ struct access {
 
 static void count_refs(struct access *a, const struct npt_walker *w)
 {
-	a->refs_guest += npt_walk_refs(w, NPT_DIM_GUEST);
-	a->refs_nested += npt_walk_refs(w, NPT_DIM_NESTED);
+	a->refs_guest += npt_refs_sum(w->refs_guest);
+	a->refs_nested += npt_refs_sum(w->refs_nested);
 }
 
 static u8 guest_fault(struct access *a, const struct npt_walker *w, u64 gva)
@@ -226,14 +226,11 @@ static noinline u8 walk(struct access *a, u64 gva)
 	u32 tries;
 
 	for (tries = 0; tries < MAX_RESTARTS; tries++) {
-		struct npt_walker w = {
-			.cpu = cpu, .op = a->op, .user = a->user, .set_ad = true,
-			.caches = cpu->tlb,
-			.count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED,
-		};
 		enum npt_fault_outcome outcome;
 		enum npt_walk_end end;
+		struct npt_walker w;
 
+		npt_walker_init_hw(&w, cpu, a->op, a->user);
 		if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW && !prepare_root(cpu))
 			goto no_memory;
 		end = hw_walk(cpu, &w, gva);

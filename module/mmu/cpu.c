@@ -81,16 +81,28 @@ static void derive_context(struct npt_cpu *cpu)
 	}
 }
 
-int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_model *model)
+static void use_model(struct npt_cpu *cpu, struct npt_tlb *tlb,
+		      const struct npt_tlb_model *model)
 {
-	memset(cpu, 0, sizeof(*cpu));
-	cpu->mmu = mmu;
-	cpu->tlb = npt_tlb_create(model, cpu->ctr);
-	if (!cpu->tlb)
-		return -ENOMEM;
+	cpu->tlb = tlb;
 	cpu->cost = model->cost;
 	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
 	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
+	cpu->pwc_guest = npt_tlb_has_pwc(tlb, NPT_PWC_GUEST);
+	cpu->pwc_nested = npt_tlb_has_pwc(tlb, NPT_PWC_NESTED);
+	cpu->ntlb = npt_tlb_has_ntlb(tlb);
+}
+
+int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_model *model)
+{
+	struct npt_tlb *tlb;
+
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->mmu = mmu;
+	tlb = npt_tlb_create(model, cpu->ctr);
+	if (!tlb)
+		return -ENOMEM;
+	use_model(cpu, tlb, model);
 	cpu->root_stale = true;
 	derive_context(cpu);
 	npt_read_lock(&mmu->lock);
@@ -115,10 +127,7 @@ void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *mode
 
 	npt_cpu_flush(cpu, &f);
 	npt_tlb_destroy(cpu->tlb);
-	cpu->tlb = tlb;
-	cpu->cost = model->cost;
-	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
-	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
+	use_model(cpu, tlb, model);
 	derive_context(cpu);
 }
 

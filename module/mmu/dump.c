@@ -33,7 +33,7 @@ static bool find_entry(const struct dump *d, u64 addr, u64 *entry, u64 *rights,
 	*rights = NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X;
 	for (*level = f->levels; ; (*level)--) {
 		const struct npt_level *l = &f->level[*level];
-		u64 i = (addr >> l->shift) & (BIT_ULL(l->index_bits) - 1);
+		u64 i = (addr >> l->shift) & l->index_mask;
 		const void *p = entry_ptr(d, table + i * f->entry_size);
 
 		if (!p)
@@ -43,7 +43,7 @@ static bool find_entry(const struct dump *d, u64 addr, u64 *entry, u64 *rights,
 		if (!(*entry & f->present))
 			return false;
 		if (l->has_rights)
-			*rights &= npt_entry_rights(f, *entry) | (f->user ? 0 : NPT_TLBV_U);
+			*rights &= npt_entry_rights(f, *entry);
 		if (*level == 1 || (l->may_leaf && (*entry & f->large)))
 			return true;
 		table = *entry & l->table_mask;

@@ -4,15 +4,6 @@
  */
 #include "internal.h"
 
-static struct npt_walker quiet_walker(struct npt_cpu *cpu, u8 op, bool user,
-				      struct npt_walk_log *log)
-{
-	return (struct npt_walker){
-		.cpu = cpu, .op = op, .user = user, .log = log,
-		.count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED,
-	};
-}
-
 /* What the shadow tables say, without building any. */
 static enum npt_walk_end walk_shadow(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
 {
@@ -44,27 +35,33 @@ static void conclude(struct npt_explain *e, const struct npt_walker *w, enum npt
 
 static void explain_shadow(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_log *log)
 {
-	struct npt_walker s = quiet_walker(cpu, e->op, e->user, log);
-	struct npt_walker g = quiet_walker(cpu, e->op, e->user, log);
-	enum npt_walk_end shadow = walk_shadow(cpu, &s, e->gva);
-	enum npt_walk_end guest = npt_walk_guest(&g, e->gva);
+	enum npt_walk_end shadow, guest;
+	struct npt_walker s, g;
 
+	npt_walker_init(&s, cpu, e->op, e->user);
+	s.log = log;
+	shadow = walk_shadow(cpu, &s, e->gva);
+	npt_walker_init(&g, cpu, e->op, e->user);
+	g.log = log;
+	guest = npt_walk_guest(&g, e->gva);
 	conclude(e, &g, guest);
 	/* Where the guest says yes and the shadow tables no, a fault would mend it. */
 	if (guest == NPT_WALK_OK && shadow != NPT_WALK_OK)
 		e->status = NPT_STATUS_HOST_FAULT;
 	else if (guest == NPT_WALK_OK)
 		e->page_shift = npt_size_shift(npt_tlbv_size(s.rights));
-	e->refs_guest = npt_walk_refs(&s, NPT_DIM_GUEST);
+	e->refs_guest = npt_refs_sum(s.refs_guest);
 }
 
 static void explain_once(struct npt_cpu *cpu, struct npt_explain *e,
 			 struct npt_walk_entry *ent, u32 room, u64 *missing, bool *write)
 {
 	struct npt_walk_log log = { .ent = ent, .max = room };
-	struct npt_walker w = quiet_walker(cpu, e->op, e->user, &log);
 	enum npt_walk_end end;
+	struct npt_walker w;
 
+	npt_walker_init(&w, cpu, e->op, e->user);
+	w.log = &log;
 	e->error_code = 0;
 	e->gpa = 0;
 	e->hpa = 0;
@@ -77,8 +74,8 @@ static void explain_once(struct npt_cpu *cpu, struct npt_explain *e,
 	} else {
 		end = npt_walk_guest(&w, e->gva);
 		conclude(e, &w, end);
-		e->refs_guest = npt_walk_refs(&w, NPT_DIM_GUEST);
-		e->refs_nested = npt_walk_refs(&w, NPT_DIM_NESTED);
+		e->refs_guest = npt_refs_sum(w.refs_guest);
+		e->refs_nested = npt_refs_sum(w.refs_nested);
 		*missing = w.fault_gpa;
 		*write = w.fault_write;
 	}
@@ -95,8 +92,8 @@ static u32 error_status(int err)
 /* Mend what an access would mend. False: @e->status is final. */
 static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool write)
 {
-	struct npt_walker w = quiet_walker(cpu, e->op, e->user, NULL);
 	enum npt_fault_outcome outcome;
+	struct npt_walker w;
 	bool spurious;
 	int err;
 
@@ -110,6 +107,7 @@ static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool w
 	}
 	if (npt_shadow_load_root(cpu))
 		return false;
+	npt_walker_init(&w, cpu, e->op, e->user);
 	outcome = npt_shadow_fault(cpu, &w, e->gva);
 	if (outcome == NPT_FAULT_MMIO)
 		e->status = NPT_STATUS_MMIO;
@@ -156,8 +154,9 @@ bool npt_cpu_translate(struct npt_cpu *cpu, u64 gva, u64 *gpa, bool *writable, b
 	if (!npt_gva_valid(cpu, gva))
 		return false;
 	for (i = 0; i < MAX_MENDS; i++) {
-		struct npt_walker w = { .cpu = cpu, .op = NPT_OP_READ };
+		struct npt_walker w;
 
+		npt_walker_init(&w, cpu, NPT_OP_READ, false);
 		npt_read_lock(&cpu->mmu->lock);
 		end = npt_walk_guest(&w, gva);
 		npt_read_unlock(&cpu->mmu->lock);

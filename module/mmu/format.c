@@ -21,19 +21,19 @@
 
 /* Levels with 9-bit indices: page tables, directories and what is above. */
 #define PT9								\
-	{ .shift = 12, .index_bits = 9, .has_rights = true,		\
-	  .table_mask = ADDR, .leaf_mask = ADDR }
+	{ .shift = 12, .index_mask = 511, .has_rights = true,		\
+	  .leaf_bits = PTE_P, .table_mask = ADDR, .leaf_mask = ADDR }
 #define PD9								\
-	{ .shift = 21, .index_bits = 9, .may_leaf = true, .has_rights = true, \
-	  .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 21),		\
+	{ .shift = 21, .index_mask = 511, .may_leaf = true, .has_rights = true, \
+	  .leaf_bits = PTE_PS, .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 21),		\
 	  .rsvd_leaf = GENMASK_ULL(20, 13) }
 #define PDPT9								\
-	{ .shift = 30, .index_bits = 9, .may_leaf = true, .has_rights = true, \
-	  .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 30),		\
+	{ .shift = 30, .index_mask = 511, .may_leaf = true, .has_rights = true, \
+	  .leaf_bits = PTE_PS, .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 30),		\
 	  .rsvd_leaf = GENMASK_ULL(29, 13) }
 /* PS is reserved in PML4 and PML5 entries (SDM vol. 3A, tables 4-15 and 4-14). */
 #define PML9(s)								\
-	{ .shift = (s), .index_bits = 9, .has_rights = true,		\
+	{ .shift = (s), .index_mask = 511, .has_rights = true,		\
 	  .table_mask = ADDR, .rsvd_table = PTE_PS }
 
 /* SDM vol. 3A, 4.3: CR4.PSE clear, bit 7 of a PDE is ignored. */
@@ -41,10 +41,10 @@ const struct npt_format npt_fmt_32 = {
 	.name = "32-bit", .levels = 2, .entry_size = 4, .va_bits = 32,
 	.root_mask = GENMASK_ULL(31, 12), X86_BITS,
 	.level = {
-		[1] = { .shift = 12, .index_bits = 10, .has_rights = true,
-			.table_mask = GENMASK_ULL(31, 12),
+		[1] = { .shift = 12, .index_mask = 1023, .has_rights = true,
+			.leaf_bits = PTE_P, .table_mask = GENMASK_ULL(31, 12),
 			.leaf_mask = GENMASK_ULL(31, 12) },
-		[2] = { .shift = 22, .index_bits = 10, .has_rights = true,
+		[2] = { .shift = 22, .index_mask = 1023, .has_rights = true,
 			.table_mask = GENMASK_ULL(31, 12) },
 	},
 };
@@ -54,11 +54,11 @@ const struct npt_format npt_fmt_32_pse = {
 	.name = "32-bit with 4M pages", .levels = 2, .entry_size = 4, .va_bits = 32,
 	.root_mask = GENMASK_ULL(31, 12), X86_BITS,
 	.level = {
-		[1] = { .shift = 12, .index_bits = 10, .has_rights = true,
-			.table_mask = GENMASK_ULL(31, 12),
+		[1] = { .shift = 12, .index_mask = 1023, .has_rights = true,
+			.leaf_bits = PTE_P, .table_mask = GENMASK_ULL(31, 12),
 			.leaf_mask = GENMASK_ULL(31, 12) },
-		[2] = { .shift = 22, .index_bits = 10, .may_leaf = true,
-			.has_rights = true,
+		[2] = { .shift = 22, .index_mask = 1023, .may_leaf = true,
+			.has_rights = true, .leaf_bits = PTE_PS,
 			.table_mask = GENMASK_ULL(31, 12),
 			.leaf_mask = GENMASK_ULL(31, 22),
 			.leaf_high = GENMASK_ULL(20, 13), .leaf_high_shift = 19,
@@ -77,7 +77,7 @@ const struct npt_format npt_fmt_pae = {
 	.level = {
 		[1] = PT9,
 		[2] = PD9,
-		[3] = { .shift = 30, .index_bits = 2, .table_mask = ADDR,
+		[3] = { .shift = 30, .index_mask = 3, .table_mask = ADDR,
 			.rsvd_table = GENMASK_ULL(2, 1) | GENMASK_ULL(8, 5) |
 				      GENMASK_ULL(63, 52) },
 	},
@@ -119,25 +119,28 @@ const struct npt_format npt_fmt_npt5 = {
 #define EPT_A	BIT_ULL(8)
 #define EPT_D	BIT_ULL(9)
 
-/* SDM vol. 3C, 29.3.2. No user bit: every page is one of the guest's. */
+/*
+ * SDM vol. 3C, 29.3.2, with A/D bits enabled: then reads of guest tables are
+ * writes to them (29.3.3.2). No user bit: every page is one of the guest's.
+ */
 #define EPT_BITS							\
-	.present = EPT_R | EPT_W | EPT_X, .write = EPT_W, .exec = EPT_X,	\
+	.walk_writes = true, .present = EPT_R | EPT_W | EPT_X, .write = EPT_W, .exec = EPT_X,	\
 	.exec_positive = true, .accessed = EPT_A, .dirty = EPT_D,	\
 	.large = PTE_PS, .leaf_extra = EPT_WB
 
 #define EPT_PT								\
-	{ .shift = 12, .index_bits = 9, .has_rights = true,		\
-	  .table_mask = ADDR, .leaf_mask = ADDR }
+	{ .shift = 12, .index_mask = 511, .has_rights = true,		\
+	  .leaf_bits = EPT_R | EPT_W | EPT_X, .table_mask = ADDR, .leaf_mask = ADDR }
 #define EPT_PD								\
-	{ .shift = 21, .index_bits = 9, .may_leaf = true, .has_rights = true, \
-	  .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 21),		\
+	{ .shift = 21, .index_mask = 511, .may_leaf = true, .has_rights = true, \
+	  .leaf_bits = PTE_PS, .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 21),		\
 	  .rsvd_table = GENMASK_ULL(6, 3), .rsvd_leaf = GENMASK_ULL(20, 12) }
 #define EPT_PDPT							\
-	{ .shift = 30, .index_bits = 9, .may_leaf = true, .has_rights = true, \
-	  .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 30),		\
+	{ .shift = 30, .index_mask = 511, .may_leaf = true, .has_rights = true, \
+	  .leaf_bits = PTE_PS, .table_mask = ADDR, .leaf_mask = GENMASK_ULL(51, 30),		\
 	  .rsvd_table = GENMASK_ULL(6, 3), .rsvd_leaf = GENMASK_ULL(29, 12) }
 #define EPT_PML(s)							\
-	{ .shift = (s), .index_bits = 9, .has_rights = true,		\
+	{ .shift = (s), .index_mask = 511, .has_rights = true,		\
 	  .table_mask = ADDR, .rsvd_table = GENMASK_ULL(7, 3) }
 
 const struct npt_format npt_fmt_ept4 = {

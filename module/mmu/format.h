@@ -13,9 +13,10 @@
 /* One level of a format. */
 struct npt_level {
 	u8 shift;		/* lowest address bit that indexes this level */
-	u8 index_bits;		/* width of the index */
+	u16 index_mask;		/* the index, once shifted down */
 	bool may_leaf;		/* an entry with the large bit set maps a page */
 	bool has_rights;	/* W, U, NX and A mean something in entries that point on */
+	u64 leaf_bits;		/* any of these in a present entry: it maps a page */
 	u64 table_mask;		/* address of the next table */
 	u64 leaf_mask;		/* address of the page mapped here */
 	u64 leaf_high;		/* more address bits of it, further down in the entry (PSE-36) */
@@ -31,7 +32,7 @@ struct npt_format {
 	u8 entry_size;		/* 4 or 8 bytes */
 	u8 va_bits;		/* width of what it translates */
 	bool exec_positive;	/* the exec bit permits (EPT) instead of forbids (NX) */
-	bool walk_writes;	/* reads of guest tables count as writes here (NPT) */
+	bool walk_writes;	/* reads of guest tables count as writes here */
 	u64 root_mask;		/* address of the root table in CR3 */
 	u64 present;		/* any of these set: the entry is present */
 	u64 write, user, exec;	/* exec: NX bit, or X bit if exec_positive */
@@ -62,18 +63,26 @@ const struct npt_format *npt_nested_format(u32 format, u32 levels);
 void npt_format_rsvd(const struct npt_format *f, unsigned int maxphyaddr,
 		     bool nx, u64 rsvd[NPT_MAX_LEVELS + 1][2]);
 
-/* Rights of one entry as NPT_TLBV_W/U/X. */
-static __always_inline u64 npt_entry_rights(const struct npt_format *f, u64 e)
+/*
+ * Rights of a path as NPT_TLBV_W/U/X: @all has the bits that every entry has,
+ * @any those that some entry has. A format without a user bit grants it.
+ */
+static __always_inline u64 npt_path_rights(const struct npt_format *f, u64 all, u64 any)
 {
 	u64 r = 0;
 
-	if (e & f->write)
+	if (all & f->write)
 		r |= BIT_ULL(0);
-	if (e & f->user)
+	if (!f->user || (all & f->user))
 		r |= BIT_ULL(1);
-	if (!(e & f->exec) != f->exec_positive)
+	if (f->exec_positive ? all & f->exec : !(any & f->exec))
 		r |= BIT_ULL(2);
 	return r;
+}
+
+static __always_inline u64 npt_entry_rights(const struct npt_format *f, u64 e)
+{
+	return npt_path_rights(f, e, e);
 }
 
 /* An entry that points to a table, with all rights. */

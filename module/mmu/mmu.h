@@ -182,6 +182,7 @@ struct npt_cpu {
 	bool global;		/* CR4.PGE */
 	bool pke;		/* CR4.PKE in long mode */
 	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
+	bool pwc_guest, pwc_nested, ntlb;	/* caches that the TLB model has */
 
 	/* shadow mode */
 	struct npt_sp *shadow_root;	/* holds a root count; changed under mmu->lock for writing */

@@ -122,8 +122,8 @@ static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_wal
 		*gfn = (w->gpa >> 12) & ~(BIT_ULL(9 * child) - 1);
 		return role;
 	}
-	role.rights = w->path_rights[child];
-	*gfn = w->entry_gpa[child] >> 12;
+	role.rights = w->path->rights[child];
+	*gfn = w->path->entry_gpa[child] >> 12;
 	if (cpu->fmt->entry_size == 4)
 		role.quadrant = child == 2 ? (gva >> 30) & 3 : (gva >> 21) & 1;
 	return role;
@@ -240,7 +240,7 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 	for (l = f->levels; ; l--) {
 		union npt_role role;
 
-		i = (gva >> f->level[l].shift) & (BIT_ULL(f->level[l].index_bits) - 1);
+		i = (gva >> f->level[l].shift) & f->level[l].index_mask;
 		sp->writes = 0;
 		if (l == target)
 			break;
@@ -301,15 +301,16 @@ unlock:
 enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *out, u64 gva)
 {
 	enum npt_fault_outcome outcome = NPT_FAULT_ERROR;
-	struct npt_walker w = *out;
+	struct npt_walk_path path;
+	struct npt_walker w;
 	enum npt_walk_end end;
 	bool spurious;
 	int err;
 
 	for (;;) {
-		w = (struct npt_walker){
-			.cpu = cpu, .op = out->op, .user = out->user, .set_ad = true,
-		};
+		npt_walker_init(&w, cpu, out->op, out->user);
+		w.set_ad = true;
+		w.path = &path;
 		if (npt_cache_fill(cpu->mmu, &cpu->cache))
 			return NPT_FAULT_ERROR;
 		if (try_fill(cpu, &w, gva, &end, &outcome))

@@ -206,7 +206,7 @@ static struct npt_sp *leaf_table(struct npt_cpu *cpu, u64 gva)
 		return NULL;
 	for (l = f->levels; l > 1; l--) {
 		u64 e = sp->spt[(gva >> f->level[l].shift) &
-				(BIT_ULL(f->level[l].index_bits) - 1)];
+				f->level[l].index_mask];
 
 		if (!(e & f->present) || (l < 4 && (e & f->large) && f->level[l].may_leaf))
 			return NULL;

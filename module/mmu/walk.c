@@ -7,34 +7,46 @@
  *                    the page:        stage2(its gpa) -> hpa
  *   stage2()         nested TLB, else walk_dim(map)
  *
- * walk_dim() is the only loop over levels there is. The compiler makes two
- * kinds of it: for tables whose addresses need a second translation, and for
- * tables that are reached by host-physical address.
+ * walk_dim() is the only loop over levels there is. The compiler makes several
+ * of it: by what the tables are, because that says how an entry is reached and
+ * what can be wrong with it, and with or without the log of explain.
  */
 #include "walk.h"
+
+/* What a table is: a constant wherever walk_dim() is called. */
+enum kind {
+	GUEST,		/* entries lie in guest memory, contents are the guest's */
+	MAP,		/* our map, or nested table */
+	SHADOW,		/* our shadow tables */
+};
 
 /* The running state of one dimension. */
 struct dim {
 	const struct npt_format *f;
 	u64 table;		/* address of the table to read from */
 	u64 addr;		/* what is being translated */
-	const u64 (*rsvd)[2];	/* reserved bits by level, [1]: leaf */
-	u64 rights;		/* NPT_TLBV_W/U/X of the path */
+	u64 rights;		/* NPT_TLBV_W/U/X of the path, once it is done */
 	u64 entry;		/* the last entry read: the leaf in the end */
-	void *ptr;		/* where it lies */
+	u64 address;		/* where it lies, in the dimension's own space */
+	void *ptr;		/* and for us */
+	u64 all, any;		/* bits that all entries have, that any has */
 	u32 cost_nested;	/* of guest entries, without caches */
 	u8 level;
-	u8 dim;			/* enum npt_dim, for the log */
 	u8 guest_level;		/* for the log */
 	u8 verdict;
 	u8 bit;
-	bool leaf_writable;	/* the leaf's own page can be written (guest) */
+	bool writable;		/* the page that the entry lies in (guest) */
+	bool unread;		/* stage 2 failed before the entry at this level was read */
 	bool counted;
 };
 
 #define RIGHTS_ALL (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X)
 
-static void log_entry(struct npt_walker *w, const struct dim *d, u64 address)
+static const u8 log_dim[] = {
+	[GUEST] = NPT_DIM_GUEST, [MAP] = NPT_DIM_NESTED, [SHADOW] = NPT_DIM_SHADOW,
+};
+
+static noinline void log_entry(struct npt_walker *w, const struct dim *d, enum kind kind)
 {
 	const struct npt_level *l = &d->f->level[d->level];
 	struct npt_walk_entry *e;
@@ -43,20 +55,20 @@ static void log_entry(struct npt_walker *w, const struct dim *d, u64 address)
 		return;
 	e = &w->log->ent[w->log->nr++];
 	memset(e, 0, sizeof(*e));
-	e->address = address;
+	e->address = d->address;
 	e->value = d->entry;
 	e->input = d->addr;
-	e->dim = d->dim;
+	e->dim = log_dim[kind];
 	e->level = d->level;
-	e->index = (d->addr >> l->shift) & (BIT_ULL(l->index_bits) - 1);
+	e->index = (d->addr >> l->shift) & l->index_mask;
 	e->guest_level = d->guest_level;
 	e->verdict = NPT_VERDICT_NEXT;
 	e->bit = 255;
 }
 
-static void log_verdict(struct npt_walker *w, u8 verdict, u8 bit)
+static noinline void log_verdict(struct npt_walker *w, u8 verdict, u8 bit)
 {
-	if (!w->log || !w->log->nr)
+	if (!w->log->nr)
 		return;
 	w->log->ent[w->log->nr - 1].verdict = verdict;
 	w->log->ent[w->log->nr - 1].bit = bit;
@@ -68,17 +80,17 @@ static inline u8 bit_of(u64 mask)
 }
 
 static __always_inline enum npt_walk_end
-deny(struct npt_walker *w, struct dim *d, u8 verdict, u64 bits)
+deny(struct npt_walker *w, struct dim *d, u8 verdict, u64 bits, const bool log)
 {
 	d->verdict = verdict;
 	d->bit = bit_of(bits);
-	if (unlikely(w->log) && d->counted)
+	if (log && d->counted)
 		log_verdict(w, verdict, d->bit);
 	return NPT_WALK_FAULT;
 }
 
 /* Set @bits in the entry that was read, unless it changed meanwhile. */
-static bool mark_entry(struct dim *d, u64 bits)
+static noinline bool mark_entry(struct dim *d, u64 bits)
 {
 	u64 old = d->entry, now;
 
@@ -92,24 +104,33 @@ static bool mark_entry(struct dim *d, u64 bits)
 	return true;
 }
 
-static enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u64 want,
-				u8 guest_level, struct npt_ntlb_val *out);
+static enum npt_walk_end stage2_plain(struct npt_walker *w, u64 gpa, u64 want,
+				      u8 guest_level, struct npt_ntlb_val *out);
+static enum npt_walk_end stage2_logged(struct npt_walker *w, u64 gpa, u64 want,
+				       u8 guest_level, struct npt_ntlb_val *out);
+
+/* The second dimension. A function of its own: walk_dim() can't be inlined into itself. */
+static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u64 want,
+						u8 guest_level, struct npt_ntlb_val *out,
+						const bool log)
+{
+	return log ? stage2_logged(w, gpa, want, guest_level, out) :
+		     stage2_plain(w, gpa, want, guest_level, out);
+}
 
 /* Start as far down as a paging-structure cache allows. */
-static __always_inline void start_cached(struct npt_walker *w, struct dim *d)
+static noinline void start_cached(struct npt_walker *w, struct dim *d, const enum kind kind)
 {
-	unsigned int which = d->dim == NPT_DIM_NESTED ? NPT_PWC_NESTED : NPT_PWC_GUEST;
 	struct npt_pwc_val v;
 
-	if (!npt_tlb_has_pwc(w->caches, which) ||
-	    !npt_pwc_lookup(w->caches, which, d->addr,
-			    which == NPT_PWC_GUEST ? w->cpu->pcid : 0, d->level, &v))
+	if (!npt_pwc_lookup(w->cpu->tlb, kind == MAP ? NPT_PWC_NESTED : NPT_PWC_GUEST,
+			    d->addr, kind == MAP ? 0 : w->cpu->pcid, d->level, &v))
 		return;
 	d->table = v.table;
 	d->rights = v.rights;
 	d->level = v.level;
 	d->cost_nested = v.cost_nested;
-	if (which == NPT_PWC_NESTED) {
+	if (kind == MAP) {
 		w->saved_pwc_nested += v.cost_guest;
 		return;
 	}
@@ -120,71 +141,72 @@ static __always_inline void start_cached(struct npt_walker *w, struct dim *d)
 	}
 }
 
-static __always_inline void enter_cached(struct npt_walker *w, struct dim *d)
+static noinline void enter_cached(struct npt_walker *w, const struct dim *d,
+				  const enum kind kind)
 {
-	unsigned int which = d->dim == NPT_DIM_NESTED ? NPT_PWC_NESTED : NPT_PWC_GUEST;
 	struct npt_pwc_val v = {
 		.table = d->table,
-		.rights = d->rights,
+		.rights = d->rights & npt_path_rights(d->f, d->all, d->any),
 		.level = d->level - 1,
 		.cost_guest = d->f->levels - d->level + 1,
 		.cost_nested = d->cost_nested,
 	};
 
-	if (npt_tlb_has_pwc(w->caches, which))
-		npt_pwc_fill(w->caches, which, d->addr,
-			     which == NPT_PWC_GUEST ? w->cpu->pcid : 0, d->level, &v);
+	npt_pwc_fill(w->cpu->tlb, kind == MAP ? NPT_PWC_NESTED : NPT_PWC_GUEST, d->addr,
+		     kind == MAP ? 0 : w->cpu->pcid, d->level, &v);
 }
 
 /* Find the entry for d->addr at d->level and read it. */
 static __always_inline enum npt_walk_end read_entry(struct npt_walker *w, struct dim *d,
-						    const bool guest)
+						    const struct npt_level *l,
+						    const enum kind kind, const bool log)
 {
 	const struct npt_format *f = d->f;
-	const struct npt_level *l = &f->level[d->level];
-	u64 index = (d->addr >> l->shift) & (BIT_ULL(l->index_bits) - 1);
-	u64 address = d->table + index * f->entry_size;
+	u64 index = (d->addr >> l->shift) & l->index_mask;
 
-	if (guest) {
+	if (kind == GUEST) {
 		struct npt_ntlb_val v;
 		enum npt_walk_end r;
 		u64 want = w->count_stage2 && w->cpu->mmu->map_fmt->walk_writes ?
 			   NPT_TLBV_W : 0;
 
-		r = stage2(w, address, want, d->level, &v);
+		d->address = d->table + index * f->entry_size;
+		r = stage2(w, d->address, want, d->level, &v, log);
+		d->unread = r;
 		if (unlikely(r))
 			return r;
-		d->ptr = npt_hpa_ptr(v.frame | (address & (BIT_ULL(npt_size_shift(v.size)) - 1)));
-		d->leaf_writable = v.rights & NPT_TLBV_W;
+		d->ptr = npt_hpa_ptr(v.frame |
+				     (d->address & (BIT_ULL(npt_size_shift(v.size)) - 1)));
+		d->writable = v.rights & NPT_TLBV_W;
 		d->cost_nested += v.cost;
-		w->entry_gpa[d->level] = address;
+		if (w->path)
+			w->path->entry_gpa[d->level] = d->address;
 	} else {
-		d->ptr = npt_hpa_ptr(address);
+		d->address = d->table + index * 8;
+		d->ptr = npt_hpa_ptr(d->address);
 	}
-	d->entry = f->entry_size == 8 ? READ_ONCE(*(u64 *)d->ptr) : READ_ONCE(*(u32 *)d->ptr);
-	if (d->counted) {
-		w->refs[d->dim == NPT_DIM_NESTED][d->level]++;
-		if (unlikely(w->log))
-			log_entry(w, d, address);
-	}
+	d->entry = kind != GUEST || f->entry_size == 8 ? READ_ONCE(*(u64 *)d->ptr) :
+							 READ_ONCE(*(u32 *)d->ptr);
+	if (log && d->counted)
+		log_entry(w, d, kind);
 	return NPT_WALK_OK;
 }
 
 /* Set A (and D) bits in the entry just read; the page it lies in must be writable. */
 static __always_inline enum npt_walk_end update_ad(struct npt_walker *w, struct dim *d,
-						   u64 bits, const bool guest)
+						   u64 bits, const enum kind kind)
 {
 	bits &= ~d->entry;
 	if (likely(!bits) || !w->set_ad)
 		return NPT_WALK_OK;
-	if (guest && !d->leaf_writable) {
-		w->fault_gpa = w->entry_gpa[d->level];
+	if (kind == GUEST && !d->writable) {
+		w->fault_gpa = d->address;
 		w->fault_write = true;
 		return NPT_WALK_STAGE2;
 	}
 	if (!mark_entry(d, bits))
 		return NPT_WALK_RACE;
-	if (guest)
+	if (kind == GUEST)
 		w->ad_updates++;
 	return NPT_WALK_OK;
 }
@@ -194,52 +216,80 @@ static __always_inline enum npt_walk_end update_ad(struct npt_walker *w, struct 
  * rights; whether the rights suffice is for the caller. Non-leaf entries are
  * marked accessed as they are used, even if the walk fails further down: the
  * SDM (vol. 3A, 4.8) has the bit mean "used for translation", and processors
- * do so. @guest is a constant in each caller.
+ * do so. Our own tables have no reserved bits set and are born accessed.
  */
-static __always_inline enum npt_walk_end walk_dim(struct npt_walker *w, struct dim *d,
-						  const bool guest)
+static __always_inline enum npt_walk_end levels(struct npt_walker *w, struct dim *d,
+						const enum kind kind, const bool log)
 {
 	const struct npt_format *f = d->f;
-
-	d->level = f->levels;
-	d->rights = RIGHTS_ALL;
-	d->cost_nested = 0;
-	if (w->caches && d->counted)
-		start_cached(w, d);
+	bool pwc = kind == MAP ? w->pwc_nested && d->counted : w->pwc_guest;
 
 	for (;;) {
 		const struct npt_level *l = &f->level[d->level];
 		enum npt_walk_end r;
-		bool leaf;
 
-		if (d->dim != NPT_DIM_NESTED)
-			w->path_rights[d->level] = d->rights;
-		r = read_entry(w, d, guest);
-		if (unlikely(r))
+		if (kind == GUEST && w->path)
+			w->path->rights[d->level] = d->rights &
+						    npt_path_rights(f, d->all, d->any);
+		r = read_entry(w, d, l, kind, log);
+		if (kind == GUEST && unlikely(r))
 			return r;
 		if (unlikely(!(d->entry & f->present)))
-			return deny(w, d, NPT_VERDICT_NOT_PRESENT, f->present);
-		leaf = d->level == 1 || (l->may_leaf && (d->entry & f->large));
-		if (unlikely(d->entry & d->rsvd[d->level][leaf]))
-			return deny(w, d, NPT_VERDICT_RESERVED,
-				    d->entry & d->rsvd[d->level][leaf]);
-		if (l->has_rights)
-			d->rights &= npt_entry_rights(f, d->entry) |
-				     (f->user ? 0 : NPT_TLBV_U);
-		if (d->dim != NPT_DIM_NESTED)
-			w->entry[d->level] = d->entry;
-		if (leaf)
+			return deny(w, d, NPT_VERDICT_NOT_PRESENT, f->present, log);
+		if (kind == GUEST) {
+			u64 bad = d->entry & w->cpu->rsvd[d->level][!!(d->entry & l->leaf_bits)];
+
+			if (unlikely(bad))
+				return deny(w, d, NPT_VERDICT_RESERVED, bad, log);
+		}
+		if (kind == MAP || l->has_rights) {
+			d->all &= d->entry;
+			d->any |= d->entry;
+		}
+		if (d->entry & l->leaf_bits)
 			return NPT_WALK_OK;
-		if (l->has_rights) {
-			r = update_ad(w, d, f->accessed, guest);
+		if (kind == GUEST && l->has_rights) {
+			r = update_ad(w, d, f->accessed, kind);
 			if (unlikely(r))
 				return r;
 		}
 		d->table = d->entry & l->table_mask;
-		if (w->caches && d->counted)
-			enter_cached(w, d);
+		if (unlikely(pwc))
+			enter_cached(w, d, kind);
 		d->level--;
 	}
+}
+
+static __always_inline enum npt_walk_end walk_dim(struct npt_walker *w, struct dim *d,
+						  const enum kind kind, const bool log)
+{
+	unsigned int top = d->f->levels;
+	enum npt_walk_end r;
+	u64 read;
+
+	d->level = top;
+	d->rights = RIGHTS_ALL;
+	d->all = ~0ULL;
+	d->any = 0;
+	d->cost_nested = 0;
+	if (unlikely(kind == MAP ? w->pwc_nested && d->counted : w->pwc_guest)) {
+		start_cached(w, d, kind);
+		top = d->level;
+	}
+	r = levels(w, d, kind, log);
+	if (d->counted) {
+		/* One read at each level from the top; none where stage 2 failed. */
+		unsigned int last = d->level + (kind == GUEST && d->unread);
+
+		read = (NPT_REFS_ONES << (8 * last)) & ((1ULL << (8 * (top + 1))) - 1);
+		if (kind == MAP)
+			w->refs_nested += read;
+		else
+			w->refs_guest += read;
+	}
+	if (likely(r == NPT_WALK_OK))
+		d->rights &= npt_path_rights(d->f, d->all, d->any);
+	return r;
 }
 
 /* Address that the leaf maps d->addr to. */
@@ -253,33 +303,33 @@ static __always_inline u64 leaf_address(const struct dim *d)
 }
 
 /* The map, or the nested tables: gpa -> hpa with at least the rights @want. */
-static enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u64 want,
-				u8 guest_level, struct npt_ntlb_val *out)
+static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64 gpa, u64 want,
+						       u8 guest_level, struct npt_ntlb_val *out,
+						       const bool log)
 {
 	struct npt_mmu *mmu = w->cpu->mmu;
-	bool ntlb = w->caches && w->count_stage2 && npt_tlb_has_ntlb(w->caches);
-	struct dim d = {
-		.f = mmu->map_fmt, .table = mmu->map_root, .addr = gpa,
-		.rsvd = mmu->map_rsvd, .dim = NPT_DIM_NESTED,
-		.guest_level = guest_level, .counted = w->count_stage2,
-	};
+	struct dim d;
 	enum npt_walk_end r;
 
-	w->fault_gpa = gpa;
-	w->fault_write = want & NPT_TLBV_W;
 	if (unlikely(gpa >> mmu->gpa_bits))
-		return NPT_WALK_STAGE2;
-	if (ntlb && npt_ntlb_lookup(w->caches, gpa, out) && !(want & ~out->rights)) {
+		goto fault;
+	if (unlikely(w->ntlb) && npt_ntlb_lookup(w->cpu->tlb, gpa, out) &&
+	    !(want & ~out->rights)) {
 		w->saved_ntlb += out->cost;
 		w->uncached += out->cost;
 		return NPT_WALK_OK;
 	}
-	r = walk_dim(w, &d, false);
-	if (r == NPT_WALK_OK && (want & ~d.rights))
+	d.f = mmu->map_fmt;
+	d.table = mmu->map_root;
+	d.addr = gpa;
+	d.guest_level = guest_level;
+	d.counted = w->count_stage2;
+	r = walk_dim(w, &d, MAP, log);
+	if (likely(r == NPT_WALK_OK) && unlikely(want & ~d.rights))
 		r = deny(w, &d, want & ~d.rights & NPT_TLBV_W ? NPT_VERDICT_WRITE :
-			 NPT_VERDICT_NX, d.f->write);
+			 NPT_VERDICT_NX, d.f->write, log);
 	if (unlikely(r))
-		return NPT_WALK_STAGE2;
+		goto fault;
 	/* Only A: the map's leaves are made dirty when they are made writable. */
 	if (unlikely(!(d.entry & d.f->accessed)) && w->set_ad)
 		mark_entry(&d, d.f->accessed);
@@ -289,11 +339,27 @@ static enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u64 want,
 	out->cost = d.f->levels - d.level + 1;
 	if (w->count_stage2)
 		w->uncached += out->cost;
-	if (ntlb)
-		npt_ntlb_fill(w->caches, gpa, out);
-	if (unlikely(w->log) && d.counted)
+	if (unlikely(w->ntlb))
+		npt_ntlb_fill(w->cpu->tlb, gpa, out);
+	if (log && d.counted)
 		log_verdict(w, NPT_VERDICT_LEAF, 255);
 	return NPT_WALK_OK;
+fault:
+	w->fault_gpa = gpa;
+	w->fault_write = want & NPT_TLBV_W;
+	return NPT_WALK_STAGE2;
+}
+
+static noinline enum npt_walk_end stage2_plain(struct npt_walker *w, u64 gpa, u64 want,
+					       u8 guest_level, struct npt_ntlb_val *out)
+{
+	return translate_gpa(w, gpa, want, guest_level, out, false);
+}
+
+static noinline enum npt_walk_end stage2_logged(struct npt_walker *w, u64 gpa, u64 want,
+						u8 guest_level, struct npt_ntlb_val *out)
+{
+	return translate_gpa(w, gpa, want, guest_level, out, true);
 }
 
 bool npt_pkey_denies(const struct npt_cpu *cpu, u64 rights, unsigned int key, u8 op, bool user)
@@ -343,8 +409,9 @@ static u8 verdict_bit(const struct npt_format *f, u8 verdict)
 }
 
 /* The leaf of the first dimension is known: permitted? Mark it. */
-static enum npt_walk_end finish_leaf(struct npt_walker *w, struct dim *d, bool wp,
-				     const bool guest)
+static __always_inline enum npt_walk_end finish_leaf(struct npt_walker *w, struct dim *d,
+						     bool wp, const enum kind kind,
+						     const bool log)
 {
 	const struct npt_format *f = d->f;
 	unsigned int key = f->pkey_shift ? (d->entry >> f->pkey_shift) & 15 : 0;
@@ -355,16 +422,15 @@ static enum npt_walk_end finish_leaf(struct npt_walker *w, struct dim *d, bool w
 			 npt_pkey_denies(w->cpu, d->rights, key, w->op, w->user);
 	if (!w->verdict && w->pkey_denied)
 		w->verdict = NPT_VERDICT_PKEY;
-	if (w->verdict) {
+	if (unlikely(w->verdict)) {
 		w->bit = verdict_bit(f, w->verdict);
-		if (w->log)
+		if (log)
 			log_verdict(w, w->verdict, w->bit);
 		return NPT_WALK_FAULT;
 	}
-	r = update_ad(w, d, f->accessed | (w->op == NPT_OP_WRITE ? f->dirty : 0), guest);
+	r = update_ad(w, d, f->accessed | (w->op == NPT_OP_WRITE ? f->dirty : 0), kind);
 	if (unlikely(r))
 		return r;
-	w->entry[d->level] = d->entry;
 	w->leaf_level = d->level;
 	w->leaf_ptr = d->ptr;
 	w->gpa = leaf_address(d);
@@ -375,13 +441,13 @@ static enum npt_walk_end finish_leaf(struct npt_walker *w, struct dim *d, bool w
 		w->guest_rights |= NPT_TLBV_D;
 	if (w->cpu->global && (d->entry & f->global))
 		w->guest_rights |= NPT_TLBV_G;
-	if (unlikely(w->log))
+	if (log)
 		log_verdict(w, NPT_VERDICT_LEAF, 255);
 	return NPT_WALK_OK;
 }
 
 /* The page itself: rights and size of both dimensions together. */
-static enum npt_walk_end finish_page(struct npt_walker *w)
+static __always_inline enum npt_walk_end finish_page(struct npt_walker *w, const bool log)
 {
 	struct npt_ntlb_val v;
 	u64 want = w->op == NPT_OP_WRITE ? NPT_TLBV_W :
@@ -389,7 +455,7 @@ static enum npt_walk_end finish_page(struct npt_walker *w)
 	unsigned int size = npt_tlbv_size(w->guest_rights);
 	enum npt_walk_end r;
 
-	r = stage2(w, w->gpa, want, 0, &v);
+	r = stage2(w, w->gpa, want, 0, &v, log);
 	if (unlikely(r))
 		return r;
 	w->map_size = v.size;
@@ -410,27 +476,30 @@ static enum npt_walk_end finish_page(struct npt_walker *w)
 	return NPT_WALK_OK;
 }
 
-enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva)
+static __always_inline enum npt_walk_end walk_guest(struct npt_walker *w, u64 gva,
+						    const bool log)
 {
 	struct npt_cpu *cpu = w->cpu;
-	struct dim d = {
-		.f = cpu->fmt, .table = cpu->root, .addr = gva,
-		.rsvd = cpu->rsvd, .dim = NPT_DIM_GUEST, .counted = true,
-	};
 	enum npt_walk_end r;
+	struct dim d;
 
-	if (!cpu->fmt) {
+	if (unlikely(!cpu->fmt)) {
 		/* Paging is off: every address is physical, every right is there. */
 		w->gpa = gva;
 		w->leaf_level = 0;
 		w->guest_rights = RIGHTS_ALL | NPT_TLBV_D |
 				  (u64)NPT_SIZE_1G << NPT_TLBV_SIZE_SHIFT;
-		return finish_page(w);
+		return finish_page(w, log);
 	}
-	r = walk_dim(w, &d, true);
+	d.f = cpu->fmt;
+	d.table = cpu->root;
+	d.addr = gva;
+	d.guest_level = 0;
+	d.counted = true;
+	r = walk_dim(w, &d, GUEST, log);
 	if (likely(r == NPT_WALK_OK)) {
 		w->uncached += d.f->levels - d.level + 1;
-		r = finish_leaf(w, &d, cpu->regs.cr0 & NPT_CR0_WP, true);
+		r = finish_leaf(w, &d, cpu->regs.cr0 & NPT_CR0_WP, GUEST, log);
 	} else if (r == NPT_WALK_FAULT) {
 		w->verdict = d.verdict;
 		w->bit = d.bit;
@@ -438,25 +507,37 @@ enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva)
 	}
 	if (unlikely(r))
 		return r;
-	return finish_page(w);
+	return finish_page(w, log);
 }
 
-enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,
-				  u64 root, u64 gva)
+static noinline enum npt_walk_end walk_guest_logged(struct npt_walker *w, u64 gva)
 {
-	static const u64 none[NPT_MAX_LEVELS + 1][2];
-	struct dim d = {
-		.f = f, .table = root, .addr = gva, .rsvd = none,
-		.dim = NPT_DIM_SHADOW, .counted = true,
-	};
-	enum npt_walk_end r;
+	return walk_guest(w, gva, true);
+}
 
-	r = walk_dim(w, &d, false);
-	if (r == NPT_WALK_OK) {
+enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva)
+{
+	return unlikely(w->log) ? walk_guest_logged(w, gva) : walk_guest(w, gva, false);
+}
+
+static __always_inline enum npt_walk_end walk_shadow(struct npt_walker *w,
+						     const struct npt_format *f,
+						     u64 root, u64 gva, const bool log)
+{
+	enum npt_walk_end r;
+	struct dim d;
+
+	d.f = f;
+	d.table = root;
+	d.addr = gva;
+	d.guest_level = 0;
+	d.counted = true;
+	r = walk_dim(w, &d, SHADOW, log);
+	if (likely(r == NPT_WALK_OK)) {
 		w->uncached += f->levels - d.level + 1;
 		/* Shadow tables are always walked as if CR0.WP were set. */
-		r = finish_leaf(w, &d, true, false);
-	} else if (r == NPT_WALK_FAULT) {
+		r = finish_leaf(w, &d, true, SHADOW, log);
+	} else {
 		w->verdict = d.verdict;
 		w->bit = d.bit;
 	}
@@ -464,18 +545,18 @@ enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format 
 	return r;
 }
 
-enum npt_walk_end npt_walk_map(struct npt_walker *w, u64 gpa)
+static noinline enum npt_walk_end walk_shadow_logged(struct npt_walker *w,
+						     const struct npt_format *f,
+						     u64 root, u64 gva)
 {
-	struct npt_ntlb_val v;
-	enum npt_walk_end r;
+	return walk_shadow(w, f, root, gva, true);
+}
 
-	r = stage2(w, gpa, w->op == NPT_OP_WRITE ? NPT_TLBV_W : 0, 0, &v);
-	if (r)
-		return r;
-	w->map_size = v.size;
-	w->hpa = v.frame | (gpa & (BIT_ULL(npt_size_shift(v.size)) - 1));
-	w->rights = v.rights;
-	return NPT_WALK_OK;
+enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,
+				  u64 root, u64 gva)
+{
+	return unlikely(w->log) ? walk_shadow_logged(w, f, root, gva) :
+				  walk_shadow(w, f, root, gva, false);
 }
 
 u32 npt_walk_error_code(const struct npt_walker *w)
@@ -499,32 +580,22 @@ u32 npt_walk_error_code(const struct npt_walker *w)
 	return ec;
 }
 
-u32 npt_walk_refs(const struct npt_walker *w, unsigned int dim)
-{
-	u32 sum = 0;
-	int l;
-
-	for (l = 1; l <= NPT_MAX_LEVELS; l++)
-		sum += w->refs[dim][l];
-	return sum;
-}
-
 void npt_walk_account(struct npt_walker *w, bool done)
 {
 	u64 *c = w->cpu->ctr;
-	u32 g = npt_walk_refs(w, NPT_DIM_GUEST), n = npt_walk_refs(w, NPT_DIM_NESTED);
 	int l;
 
 	c[NPT_CTR_ad_updates] += w->ad_updates;
-	if (!done) {
-		c[NPT_CTR_refs_faulted] += g + n;
+	if (unlikely(!done)) {
+		c[NPT_CTR_refs_faulted] += npt_refs_sum(w->refs_guest) +
+					   npt_refs_sum(w->refs_nested);
 		return;
 	}
-	c[NPT_CTR_refs_guest] += g;
-	c[NPT_CTR_refs_nested] += n;
+	c[NPT_CTR_refs_guest] += npt_refs_sum(w->refs_guest);
+	c[NPT_CTR_refs_nested] += npt_refs_sum(w->refs_nested);
 	for (l = 1; l <= NPT_MAX_LEVELS; l++) {
-		c[NPT_CTR_refs_guest_l1 + l - 1] += w->refs[NPT_DIM_GUEST][l];
-		c[NPT_CTR_refs_nested_l1 + l - 1] += w->refs[NPT_DIM_NESTED][l];
+		c[NPT_CTR_refs_guest_l1 + l - 1] += npt_refs_level(w->refs_guest, l);
+		c[NPT_CTR_refs_nested_l1 + l - 1] += npt_refs_level(w->refs_nested, l);
 	}
 	c[NPT_CTR_refs_saved_pwc_guest] += w->saved_pwc_guest;
 	c[NPT_CTR_refs_saved_pwc_nested] += w->saved_pwc_nested;

@@ -25,41 +25,105 @@ struct npt_walk_log {
 	u32 nr, max;
 };
 
-/* One pass: what is asked, how to walk, what came out. */
+/* The first dimension's path, for whoever builds shadow tables from it. */
+struct npt_walk_path {
+	u64 entry_gpa[NPT_MAX_LEVELS + 1];	/* where the entry of each level lies */
+	u64 rights[NPT_MAX_LEVELS + 1];		/* granted by the levels above each level */
+};
+
+/*
+ * References by level, packed: byte l counts level l. A nested walk for each
+ * guest level and the page makes 6 of a level at the most.
+ */
+#define NPT_REFS_ONES 0x0101010101010101ULL
+static inline u64 npt_refs_level(u64 packed, unsigned int level)
+{
+	return (packed >> (8 * level)) & 0xff;
+}
+
+static inline u32 npt_refs_sum(u64 packed)
+{
+	return (packed * NPT_REFS_ONES) >> 56;
+}
+
+/* One pass: what is asked, how to walk, what came out. Filled by npt_walker_init(). */
 struct npt_walker {
 	struct npt_cpu *cpu;
 	struct npt_walk_log *log;	/* NULL: nobody asks */
-	struct npt_tlb *caches;		/* paging-structure caches and nested TLB to use, or NULL */
+	struct npt_walk_path *path;	/* NULL: nobody asks */
 	u8 op;			/* NPT_OP_READ, _WRITE or _FETCH */
 	bool user;
 	bool count_stage2;	/* reads of the second dimension count (nested mode) */
 	bool set_ad;		/* set accessed and dirty bits, as a processor does */
+	bool pwc_guest, pwc_nested, ntlb;	/* caches to use */
 
 	/* Out, if OK: */
 	u64 gpa;		/* where the first dimension leads (shadow tables: hpa) */
 	u64 rights;		/* NPT_TLBV_W/U/X/D/G and key, both dimensions; size class */
 	u64 guest_rights;	/* likewise of the first dimension alone */
 	u64 hpa;		/* where the second leads, if there is one */
+	void *leaf_ptr;		/* the leaf entry itself */
 	u8 map_size;		/* NPT_SIZE_* of the second dimension's leaf */
+	u8 leaf_level;		/* 0: paging is off */
 	/* Out, if FAULT: */
 	u8 verdict;		/* enum npt_verdict */
 	u8 bit;			/* the bit that decided, 255: none */
 	bool pkey_denied;	/* PKRU denies it as well */
 	/* Out, if STAGE2: */
-	u64 fault_gpa;
 	bool fault_write;	/* for want of the right to write */
-	/* The first dimension's path, by level: */
-	u8 leaf_level;		/* 0: paging is off */
-	void *leaf_ptr;		/* the leaf entry itself */
-	u64 entry_gpa[NPT_MAX_LEVELS + 1];	/* where each entry lies */
-	u64 entry[NPT_MAX_LEVELS + 1];		/* what was read (with A and D as set) */
-	u64 path_rights[NPT_MAX_LEVELS + 2];	/* rights above level l, [l] */
+	u64 fault_gpa;
 	/* What it cost: */
-	u8 refs[2][NPT_MAX_LEVELS + 1];	/* by NPT_DIM_GUEST/NESTED and level */
+	u64 refs_guest, refs_nested;	/* packed */
 	u32 saved_pwc_guest, saved_pwc_nested, saved_ntlb;
 	u32 uncached;			/* what the same pass costs without caches */
 	u32 ad_updates;
 };
+
+/* A walker that looks without effects: no caches, no log, no A/D bits. */
+static __always_inline void npt_walker_init(struct npt_walker *w, struct npt_cpu *cpu,
+					    u8 op, bool user)
+{
+	w->cpu = cpu;
+	w->log = NULL;
+	w->path = NULL;
+	w->op = op;
+	w->user = user;
+	w->count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED;
+	w->set_ad = false;
+	w->pwc_guest = false;
+	w->pwc_nested = false;
+	w->ntlb = false;
+	w->gpa = 0;
+	w->rights = 0;
+	w->guest_rights = 0;
+	w->hpa = 0;
+	w->leaf_ptr = NULL;
+	w->map_size = 0;
+	w->leaf_level = 0;
+	w->verdict = 0;
+	w->bit = 255;
+	w->pkey_denied = false;
+	w->fault_write = false;
+	w->fault_gpa = 0;
+	w->refs_guest = 0;
+	w->refs_nested = 0;
+	w->saved_pwc_guest = 0;
+	w->saved_pwc_nested = 0;
+	w->saved_ntlb = 0;
+	w->uncached = 0;
+	w->ad_updates = 0;
+}
+
+/* A walker that does as the processor would, with the vCPU's caches. */
+static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_cpu *cpu,
+					       u8 op, bool user)
+{
+	npt_walker_init(w, cpu, op, user);
+	w->set_ad = true;
+	w->pwc_guest = cpu->pwc_guest;
+	w->pwc_nested = cpu->pwc_nested && w->count_stage2;
+	w->ntlb = cpu->ntlb && w->count_stage2;
+}
 
 /* Bit in npt_cpu.allow. */
 #define npt_acc_bit(op, user) (1u << ((op) + 3 * (user)))
@@ -74,8 +138,6 @@ enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva);
 enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,
 				  u64 root, u64 gva);
 
-/* Walk the map alone, counting nothing: the leaf's hpa for @gpa. */
-enum npt_walk_end npt_walk_map(struct npt_walker *w, u64 gpa);
 
 /*
  * Do the rights of a translation (NPT_TLBV_W/U/X) permit the access? Gives
@@ -87,9 +149,6 @@ bool npt_pkey_denies(const struct npt_cpu *cpu, u64 rights, unsigned int key, u8
 
 /* #PF error code of a FAULT (SDM vol. 3A, 4.7). */
 u32 npt_walk_error_code(const struct npt_walker *w);
-
-/* Sum of references of one dimension. */
-u32 npt_walk_refs(const struct npt_walker *w, unsigned int dim);
 
 /* Add what a pass cost to the vCPU's counters; @done: it ended in a translation. */
 void npt_walk_account(struct npt_walker *w, bool done);
