@@ -103,8 +103,7 @@ static int batch_prepare(struct batch *b)
 	return 0;
 }
 
-/* Begin the batch on the vCPU: PKRU, the count. */
-static int batch_begin(struct batch *b)
+static int batch_set_pkru(struct batch *b)
 {
 	struct npt_cpu *cpu = &b->vcpu->cpu;
 	struct npt_regs regs;
@@ -116,8 +115,6 @@ static int batch_begin(struct batch *b)
 		regs.pkru = b->user->pkru;
 		err = npt_cpu_set_regs(cpu, &regs);
 	}
-	if (!err)
-		cpu->ctr[NPT_CTR_batches]++;
 	mutex_unlock(&b->vcpu->cpu_lock);
 	return err;
 }
@@ -183,6 +180,8 @@ static int batch_chunk(struct batch *b)
 	done = npt_cpu_execute(&b->vcpu->cpu, b->buf->rec, n, results ? b->buf->res : NULL,
 			       b->data, user->data_len, user->flags & NPT_BATCH_STOP,
 			       &user->failed);
+	if (done && !user->done)
+		b->vcpu->cpu.ctr[NPT_CTR_batches]++;
 	mutex_unlock(&b->vcpu->cpu_lock);
 	err = results_out(b, done);
 	user->done += done;
@@ -206,7 +205,7 @@ static int soft_batch(struct npt_vcpu *vcpu, struct npt_batch *user)
 	ret = batch_prepare(&b);
 	if (ret)
 		return ret;
-	ret = batch_begin(&b);
+	ret = batch_set_pkru(&b);
 	if (ret)
 		goto free;
 	do {
