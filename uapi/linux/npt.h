@@ -42,7 +42,12 @@ enum npt_engine {
 /* How guest memory is virtualised. */
 enum npt_mmu_mode {
 	NPT_MMU_DEFAULT,	/* the module parameter mmu= */
-	NPT_MMU_NATIVE,		/* one stage: the guest's tables alone, as on a bare machine */
+	/*
+	 * One stage: the guest's tables alone, as on a bare machine. A TLB
+	 * entry covers the guest's page whole, so an access without data that
+	 * hits it is not held against the memslots again.
+	 */
+	NPT_MMU_NATIVE,
 	NPT_MMU_SHADOW,		/* the module builds gva -> hpa tables from the guest's */
 	NPT_MMU_NESTED,		/* the module builds gpa -> hpa tables, both are walked */
 };
@@ -188,7 +193,8 @@ struct npt_tlb_model {
  * @nested_format: enum npt_nested_format
  * @nested_levels: 4 or 5; 0: what the hardware uses, soft: 4
  * @leaf_pages: page sizes that nested (and shadow) leaves may have, NPT_PAGE_*;
- *	0: all. NPT_PAGE_4K must be in it.
+ *	0: all. NPT_PAGE_4K must be in it. In shadow mode leaves are never
+ *	larger than 2 MiB.
  * @max_vcpus: limit for this VM, 0: the module's (NPT_MAX_VCPUS)
  * @max_table_pages: cap on pages of tables, 0: the module's default;
  *	else at least NPT_MIN_TABLE_PAGES
@@ -428,7 +434,8 @@ enum npt_source {
  * @error_code: of the #PF (SDM vol. 3A, 4.7), else 0
  * @status: enum npt_status
  * @source: enum npt_source of the last page touched
- * @page_shift: 12, 21, 22 or 30: size of the translation; 0 if there is none
+ * @page_shift: 12, 21 or 30: size of the translation (a 4 MiB page counts as two
+ *	of 2 MiB); 0 if there is none
  * @__reserved: 0
  * @refs_guest: table entries read in the guest dimension for this access
  * @refs_nested: likewise in the nested dimension
