@@ -428,13 +428,12 @@ static int pt_descend(struct npt_pt *pt, uint64_t gva, unsigned int level, uint3
 			if (ret)
 				return ret;
 			entry = pt_read(pt, slot->gpa);
-		} else if (pt_is_leaf(entry, slot->level)) {
-			return pt_conflict(gva, "is a larger page");
-		} else {
-			ret = pt_set_accessed(pt, slot, entry, flags);
-			if (ret)
-				return ret;
 		}
+		if (pt_is_leaf(entry, slot->level))
+			return pt_conflict(gva, "is a larger page");
+		ret = pt_set_accessed(pt, slot, entry, flags);
+		if (ret)
+			return ret;
 		table = pt_table_of(entry);
 	}
 	entry = pt_read(pt, slot->gpa);

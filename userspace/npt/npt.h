@@ -106,8 +106,8 @@ bool npt_parse_u64(const char *text, const char *what, unsigned long long min,
 		   unsigned long long max, unsigned long long *value);
 
 /*
- * Progress on standard error: shown if that is a terminal, from the second second
- * on, and wiped at the end. @total 0: unknown. Cheap: call it as often as you like.
+ * Progress on standard error: shown if that is a terminal, once a second has
+ * passed, and wiped at the end. @total 0: unknown. Cheap: call it as often as you like.
  */
 void npt_progress(const char *what, unsigned long long done, unsigned long long total);
 void npt_progress_end(void);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The writer: JSON values as JSON, as tables and as lists of fields. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,7 @@ void npt_out_json_line(json_t *value)
 
 json_t *npt_json_hex(uint64_t v)
 {
-	return json_sprintf("0x%" PRIx64, v);
+	return json_sprintf("0x%llx", (unsigned long long)v);
 }
 
 json_t *npt_json_u64(uint64_t v)
