@@ -32,7 +32,7 @@
  */
 #define NPT_KEY_VALID		BIT_ULL(0)
 #define NPT_KEY_CLASS_SHIFT	1		/* 2 bits: page size, or level - 2 */
-#define NPT_KEY_SHARED		BIT_ULL(3)	/* no PCID: a global page, or the nested dimension */
+#define NPT_KEY_SHARED		BIT_ULL(3)	/* no PCID: global page, or nested dimension */
 #define NPT_KEY_PCID_SHIFT	4		/* 12 bits */
 #define NPT_KEY_PCID		GENMASK_ULL(15, 4)
 #define NPT_KEY_PAGE_SHIFT	16

@@ -22,7 +22,8 @@
 #define NPT_TLBV_G	BIT_ULL(4)	/* global: matches every PCID */
 #define NPT_TLBV_PKEY_SHIFT 5		/* 4 bits of protection key */
 #define NPT_TLBV_SIZE_SHIFT 9		/* 0: 4K, 1: 2M, 2: 1G */
-#define NPT_TLBV_RIGHTS	0xfULL		/* W, U, X, D: index into the vCPU's table of allowed accesses */
+/* W, U, X, D: index into the vCPU's table of allowed accesses */
+#define NPT_TLBV_RIGHTS	0xfULL
 #define NPT_TLBV_FRAME	GENMASK_ULL(51, 12)
 
 #define NPT_SIZE_4K 0
@@ -47,11 +48,11 @@ static inline unsigned int npt_tlbv_size(u64 val)
 
 /* What a paging-structure cache entry holds. */
 struct npt_pwc_val {
-	u64 table;	/* address of the next table, in the space of its dimension's walker */
+	u64 table;	/* address of the next table, in its dimension's space */
 	u8 rights;	/* NPT_TLBV_W/U/X of the path so far */
 	u8 level;	/* level of that next table */
 	u8 cost_guest;	/* entries of this dimension that a walk reads to come here */
-	u8 cost_nested;	/* entries of the nested dimension that it reads for those, without caches */
+	u8 cost_nested;	/* nested entries that it reads for those, without caches */
 };
 
 /* What a nested TLB entry holds. */
@@ -64,7 +65,10 @@ struct npt_ntlb_val {
 
 struct npt_tlb;		/* opaque but for the fast path, tlb_impl.h */
 
-/* Check a model as user space gave it: 0 or -EINVAL; @why (may be NULL) gets a constant string. */
+/*
+ * Check a model as user space gave it: 0, or -EINVAL and (@why may be NULL) a
+ * constant string that says why.
+ */
 int npt_tlb_model_check(const struct npt_tlb_model *m, const char **why);
 
 /*
@@ -102,11 +106,15 @@ void npt_tlb_fill(struct npt_tlb *tlb, unsigned int kind, u64 gva,
  * Flushes; return the number of valid entries dropped (also counted): of TLB arrays
  * and the nested TLB, not of paging-structure caches. All are cheap on what is empty.
  */
-u64 npt_tlb_flush_all(struct npt_tlb *tlb);			/* all, global too, caches, nested TLB */
-u64 npt_tlb_flush_nonglobal(struct npt_tlb *tlb);		/* every PCID; guest walk caches too */
-u64 npt_tlb_flush_pcid(struct npt_tlb *tlb, unsigned int pcid);	/* one PCID, not global; its guest walk caches */
-u64 npt_tlb_flush_addr(struct npt_tlb *tlb, u64 gva, unsigned int pcid); /* INVLPG: one page, global too;
-									  * all guest walk cache entries of the PCID */
+
+/* All, global too, paging-structure caches and nested TLB. */
+u64 npt_tlb_flush_all(struct npt_tlb *tlb);
+/* Every PCID, but what is global; the guest's paging-structure caches. */
+u64 npt_tlb_flush_nonglobal(struct npt_tlb *tlb);
+/* One PCID, but what is global; its guest paging-structure caches. */
+u64 npt_tlb_flush_pcid(struct npt_tlb *tlb, unsigned int pcid);
+/* INVLPG: one page, global too; all guest paging-structure caches of the PCID. */
+u64 npt_tlb_flush_addr(struct npt_tlb *tlb, u64 gva, unsigned int pcid);
 
 /*
  * Paging-structure caches. @dim: NPT_PWC_GUEST or NPT_PWC_NESTED. Lookup
