@@ -219,6 +219,17 @@ static void enter(struct access *a, const struct npt_walker *w, u64 gva)
 		     gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
 }
 
+/*
+ * SDM vol. 3A, 4.10.4.1: a page fault invalidates the cached entries that its
+ * walk used, so that one which came of stale entries does not come again. (The
+ * TLB's own entry for the page did not serve, and is replaced by what does.)
+ */
+static void forget_path(struct npt_cpu *cpu, u64 gva)
+{
+	if (unlikely(cpu->pwc_guest))
+		npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
+}
+
 /* Walk until there is a translation or a reason why not. */
 static noinline u8 walk(struct access *a, u64 gva)
 {
@@ -246,6 +257,8 @@ static noinline u8 walk(struct access *a, u64 gva)
 		cpu->ctr[NPT_CTR_walk_restart]++;
 		if (end == NPT_WALK_RACE)
 			continue;
+		if (end == NPT_WALK_FAULT)
+			forget_path(cpu, gva);
 		if (end == NPT_WALK_STAGE2) {
 			outcome = fix_map(cpu, &w, gva);
 		} else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW) {

@@ -475,6 +475,7 @@ bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear)
 
 int npt_map_init(struct npt_mmu *mmu)
 {
+	const struct npt_format *f = mmu->map_fmt;
 	void *root = npt_page_alloc();
 
 	if (!root)
@@ -482,7 +483,11 @@ int npt_map_init(struct npt_mmu *mmu)
 	npt_page_set_owner(root, NULL);
 	mmu->map_root = npt_ptr_hpa(root);
 	npt_page_charge(mmu, NPT_CTR_nested_tables, 1);
-	npt_format_rsvd(mmu->map_fmt, 52, true, mmu->map_rsvd);
+	mmu->plain_table = npt_make_table(f, 0);
+	mmu->plain_leaf = npt_make_leaf(f, 1, 0, NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X |
+					NPT_TLBV_D);
+	mmu->map_shift = f->level[f->levels].shift;
+	mmu->map_refs = (NPT_REFS_ONES << 8) & (BIT_ULL(8 * (f->levels + 1)) - 1);
 	return 0;
 }
 

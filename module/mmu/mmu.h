@@ -98,7 +98,10 @@ struct npt_mmu {
 	struct npt_mmu_config cfg;		/* const after init */
 	const struct npt_format *map_fmt;	/* const after init */
 	u64 map_root;		/* hpa of the map's root table; const after init */
-	u64 map_rsvd[6][2];	/* reserved bits of map entries by level, [1]: leaf; const */
+	u64 plain_table;	/* bits of a map entry that points on, less the address; const */
+	u64 plain_leaf;		/* likewise of a 4K leaf with every right; const */
+	u64 map_refs;		/* entries read to come to a 4K leaf, a byte for each level; const */
+	u8 map_shift;		/* lowest address bit that indexes the map's root; const */
 	u8 gpa_bits;		/* guest MAXPHYADDR: what the map can hold; const */
 	bool dead;		/* set once by npt_mmu_bug(); read anywhere */
 

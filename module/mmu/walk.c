@@ -89,19 +89,17 @@ deny(struct npt_walker *w, struct dim *d, u8 verdict, u64 bits, const bool log)
 	return NPT_WALK_FAULT;
 }
 
-/* Set @bits in the entry that was read, unless it changed meanwhile. */
-static noinline bool mark_entry(struct dim *d, u64 bits)
-{
-	u64 old = d->entry, now;
+/*
+ * What the slow and rare helpers need is handed over by value: a struct dim
+ * whose address goes nowhere stays in registers.
+ */
 
-	if (d->f->entry_size == 8)
-		now = cmpxchg((u64 *)d->ptr, old, old | bits);
-	else
-		now = cmpxchg((u32 *)d->ptr, (u32)old, (u32)(old | bits));
-	if (now != old)
-		return false;
-	d->entry |= bits;
-	return true;
+/* Set @bits in an entry that was read as @old, unless it changed meanwhile. */
+static noinline bool mark_entry(void *ptr, u64 old, u64 bits, u8 size)
+{
+	if (size == 8)
+		return cmpxchg((u64 *)ptr, old, old | bits) == old;
+	return cmpxchg((u32 *)ptr, (u32)old, (u32)(old | bits)) == (u32)old;
 }
 
 static enum npt_walk_end stage2_plain(struct npt_walker *w, u64 gpa, u64 want,
@@ -119,41 +117,29 @@ static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u
 }
 
 /* Start as far down as a paging-structure cache allows. */
-static noinline void start_cached(struct npt_walker *w, struct dim *d, const enum kind kind)
+static noinline bool start_cached(struct npt_walker *w, u64 addr, unsigned int top,
+				  struct npt_pwc_val *v, const enum kind kind)
 {
-	struct npt_pwc_val v;
-
 	if (!npt_pwc_lookup(w->cpu->tlb, kind == MAP ? NPT_PWC_NESTED : NPT_PWC_GUEST,
-			    d->addr, kind == MAP ? 0 : w->cpu->pcid, d->level, &v))
-		return;
-	d->table = v.table;
-	d->rights = v.rights;
-	d->level = v.level;
-	d->cost_nested = v.cost_nested;
+			    addr, kind == MAP ? 0 : w->cpu->pcid, top, v))
+		return false;
 	if (kind == MAP) {
-		w->saved_pwc_nested += v.cost_guest;
-		return;
+		w->saved_pwc_nested += v->cost_guest;
+		return true;
 	}
-	w->saved_pwc_guest += v.cost_guest;
+	w->saved_pwc_guest += v->cost_guest;
 	if (w->count_stage2) {
-		w->saved_pwc_guest += v.cost_nested;
-		w->uncached += v.cost_nested;
+		w->saved_pwc_guest += v->cost_nested;
+		w->uncached += v->cost_nested;
 	}
+	return true;
 }
 
-static noinline void enter_cached(struct npt_walker *w, const struct dim *d,
-				  const enum kind kind)
+static noinline void enter_cached(struct npt_walker *w, u64 addr, unsigned int level,
+				  struct npt_pwc_val v, const enum kind kind)
 {
-	struct npt_pwc_val v = {
-		.table = d->table,
-		.rights = d->rights & npt_path_rights(d->f, d->all, d->any),
-		.level = d->level - 1,
-		.cost_guest = d->f->levels - d->level + 1,
-		.cost_nested = d->cost_nested,
-	};
-
-	npt_pwc_fill(w->cpu->tlb, kind == MAP ? NPT_PWC_NESTED : NPT_PWC_GUEST, d->addr,
-		     kind == MAP ? 0 : w->cpu->pcid, d->level, &v);
+	npt_pwc_fill(w->cpu->tlb, kind == MAP ? NPT_PWC_NESTED : NPT_PWC_GUEST, addr,
+		     kind == MAP ? 0 : w->cpu->pcid, level, &v);
 }
 
 /* Find the entry for d->addr at d->level and read it. */
@@ -204,8 +190,9 @@ static __always_inline enum npt_walk_end update_ad(struct npt_walker *w, struct 
 		w->fault_write = true;
 		return NPT_WALK_STAGE2;
 	}
-	if (!mark_entry(d, bits))
+	if (!mark_entry(d->ptr, d->entry, bits, kind == GUEST ? d->f->entry_size : 8))
 		return NPT_WALK_RACE;
+	d->entry |= bits;
 	if (kind == GUEST)
 		w->ad_updates++;
 	return NPT_WALK_OK;
@@ -255,7 +242,13 @@ static __always_inline enum npt_walk_end levels(struct npt_walker *w, struct dim
 		}
 		d->table = d->entry & l->table_mask;
 		if (unlikely(pwc))
-			enter_cached(w, d, kind);
+			enter_cached(w, d->addr, d->level, (struct npt_pwc_val){
+				.table = d->table,
+				.rights = d->rights & npt_path_rights(f, d->all, d->any),
+				.level = d->level - 1,
+				.cost_guest = f->levels - d->level + 1,
+				.cost_nested = d->cost_nested,
+			}, kind);
 		d->level--;
 	}
 }
@@ -268,13 +261,27 @@ static __always_inline enum npt_walk_end walk_dim(struct npt_walker *w, struct d
 	u64 read;
 
 	d->level = top;
+	d->verdict = 0;
+	d->bit = 255;
+	d->unread = false;
+	d->writable = false;
+	d->entry = 0;
+	d->address = 0;
+	d->ptr = NULL;
 	d->rights = RIGHTS_ALL;
 	d->all = ~0ULL;
 	d->any = 0;
 	d->cost_nested = 0;
 	if (unlikely(kind == MAP ? w->pwc_nested && d->counted : w->pwc_guest)) {
-		start_cached(w, d, kind);
-		top = d->level;
+		struct npt_pwc_val v;
+
+		if (start_cached(w, d->addr, top, &v, kind)) {
+			d->table = v.table;
+			d->rights = v.rights;
+			d->level = v.level;
+			d->cost_nested = v.cost_nested;
+			top = v.level;
+		}
 	}
 	r = levels(w, d, kind, log);
 	if (d->counted) {
@@ -302,6 +309,26 @@ static __always_inline u64 leaf_address(const struct dim *d)
 	return page | (d->addr & (BIT_ULL(l->shift) - 1));
 }
 
+/*
+ * The map is our own work and mostly plain: 4K leaves, every right, accessed.
+ * Such an entry, less the bits that all of its kind have, is an address and
+ * nothing else: one test says that there is nothing to look at more closely.
+ * False: something is special, take the loop that knows everything.
+ */
+static __always_inline bool plain_map(const struct npt_mmu *mmu, u64 gpa, u64 *frame)
+{
+	u64 e = mmu->map_root;
+	unsigned int shift;
+
+	for (shift = mmu->map_shift; shift > 12; shift -= 9) {
+		e = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> shift) & 511]) ^ mmu->plain_table;
+		if (unlikely(e & ~GENMASK_ULL(51, 12)))
+			return false;
+	}
+	*frame = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> 12) & 511]) ^ mmu->plain_leaf;
+	return likely(!(*frame & ~GENMASK_ULL(51, 12)));
+}
+
 /* The map, or the nested tables: gpa -> hpa with at least the rights @want. */
 static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64 gpa, u64 want,
 						       u8 guest_level, struct npt_ntlb_val *out,
@@ -319,6 +346,18 @@ static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64
 		w->uncached += out->cost;
 		return NPT_WALK_OK;
 	}
+	if (!log && likely(!w->pwc_nested) && plain_map(mmu, gpa, &out->frame)) {
+		out->rights = RIGHTS_ALL;
+		out->size = NPT_SIZE_4K;
+		out->cost = mmu->map_fmt->levels;
+		if (w->count_stage2) {
+			w->refs_nested += mmu->map_refs;
+			w->uncached += out->cost;
+		}
+		if (unlikely(w->ntlb))
+			npt_ntlb_fill(w->cpu->tlb, gpa, out);
+		return NPT_WALK_OK;
+	}
 	d.f = mmu->map_fmt;
 	d.table = mmu->map_root;
 	d.addr = gpa;
@@ -332,7 +371,7 @@ static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64
 		goto fault;
 	/* Only A: the map's leaves are made dirty when they are made writable. */
 	if (unlikely(!(d.entry & d.f->accessed)) && w->set_ad)
-		mark_entry(&d, d.f->accessed);
+		mark_entry(d.ptr, d.entry, d.f->accessed, 8);
 	out->frame = d.entry & d.f->level[d.level].leaf_mask;
 	out->rights = d.rights;
 	out->size = npt_level_size(d.level);

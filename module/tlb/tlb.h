@@ -130,6 +130,9 @@ bool npt_pwc_lookup(struct npt_tlb *tlb, unsigned int dim, u64 addr,
 void npt_pwc_fill(struct npt_tlb *tlb, unsigned int dim, u64 addr,
 		  unsigned int pcid, unsigned int level, const struct npt_pwc_val *val);
 
+/* Drop the guest entries on the way to @addr: what a page fault does to them. Not counted. */
+void npt_pwc_forget(struct npt_tlb *tlb, u64 addr, unsigned int pcid);
+
 /* Nested TLB: gpa -> hpa. Lookup counts ntlb_hit/miss; without one: false, uncounted. */
 bool npt_tlb_has_ntlb(const struct npt_tlb *tlb);
 bool npt_ntlb_lookup(struct npt_tlb *tlb, u64 gpa, struct npt_ntlb_val *val);

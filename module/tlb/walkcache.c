@@ -119,6 +119,19 @@ void npt_pwc_fill(struct npt_tlb *tlb, unsigned int dim, u64 addr,
 		wc_enter(&tlb->pwc[__ffs(units)], page, key, packed);
 }
 
+void npt_pwc_forget(struct npt_tlb *tlb, u64 addr, unsigned int pcid)
+{
+	unsigned int level, units;
+	u64 page;
+
+	for (level = 2; level <= 5; level++) {
+		page = pwc_page(addr, level);
+		for (units = tlb->pwc_serves[0][level - 2]; units; units &= units - 1)
+			npt_assoc_remove(&tlb->pwc[__ffs(units)], page,
+					 pwc_key(NPT_PWC_GUEST, page, pcid, level));
+	}
+}
+
 /* --- nested TLB ----------------------------------------------------------- */
 
 static u64 ntlb_key(u64 page, unsigned int size)
