@@ -227,7 +227,8 @@ static void prepare(const struct replay_guest *g, struct npt_access *buf, size_t
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		buf[i].flags = NPT_ACCESS_USER;
+		/* other operations are the system's */
+		buf[i].flags = buf[i].op <= NPT_OP_FETCH ? NPT_ACCESS_USER : 0;
 		if (buf[i].op == NPT_OP_MOV_CR3)
 			buf[i].gva = npt_pt_root(g->pt);
 	}
