@@ -89,8 +89,16 @@ static u32 error_status(int err)
 	       err == -EROFS ? NPT_STATUS_READONLY : NPT_STATUS_HOST_FAULT;
 }
 
-/* Mend what an access would mend. False: @e->status is final. */
-static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool write)
+/* What came of mending. */
+enum mended {
+	LOOK_AGAIN,	/* something was filled: the walk gets further now */
+	LOOK_LAST,	/* all is in place, and the answer is the guest's tables' own */
+	LOOK_EMULATE,	/* likewise, but the module carries the write out each time */
+	GIVE_UP,	/* e->status says why */
+};
+
+/* Mend what an access would mend. */
+static enum mended mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool write)
 {
 	enum npt_fault_outcome outcome;
 	struct npt_walker w;
@@ -100,22 +108,31 @@ static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool w
 	if (cpu->mmu->cfg.mode != NPT_MMU_SHADOW) {
 		err = npt_map_in(cpu, missing, write, &spurious);
 		if (!err)
-			return true;
+			return LOOK_AGAIN;
 		e->status = error_status(err);
 		e->gpa = missing;
-		return false;
+		return GIVE_UP;
 	}
 	if (npt_shadow_load_root(cpu))
-		return false;
+		return GIVE_UP;
 	npt_walker_init(&w, cpu, e->op, e->user);
 	outcome = npt_shadow_fault(cpu, &w, e->gva);
-	if (outcome == NPT_FAULT_MMIO)
-		e->status = NPT_STATUS_MMIO;
-	else if (outcome == NPT_FAULT_READONLY)
-		e->status = NPT_STATUS_READONLY;
-	e->gpa = w.fault_gpa;
-	return outcome == NPT_FAULT_FIXED || outcome == NPT_FAULT_UNSYNC ||
-	       outcome == NPT_FAULT_SPURIOUS;
+	switch (outcome) {
+	case NPT_FAULT_FIXED:
+	case NPT_FAULT_UNSYNC:
+	case NPT_FAULT_SPURIOUS:
+		return LOOK_AGAIN;
+	case NPT_FAULT_GUEST:
+		return LOOK_LAST;
+	case NPT_FAULT_EMULATE:
+		return LOOK_EMULATE;
+	default:
+		e->status = outcome == NPT_FAULT_MMIO ? NPT_STATUS_MMIO :
+			    outcome == NPT_FAULT_READONLY ? NPT_STATUS_READONLY :
+			    NPT_STATUS_HOST_FAULT;
+		e->gpa = w.fault_gpa;
+		return GIVE_UP;
+	}
 }
 
 /* More pages than any walk can miss. */
@@ -124,6 +141,7 @@ static bool mend(struct npt_cpu *cpu, struct npt_explain *e, u64 missing, bool w
 int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_entry *ent)
 {
 	u32 room = e->count, pkru = cpu->regs.pkru, i;
+	enum mended m = LOOK_AGAIN;
 	bool write = false;
 	u64 missing = 0;
 
@@ -135,11 +153,17 @@ int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_
 		return 0;
 	}
 	cpu->regs.pkru = e->pkru;
-	for (i = 0; i < MAX_MENDS; i++) {
+	for (i = 0; i < MAX_MENDS && m == LOOK_AGAIN; i++) {
 		explain_once(cpu, e, ent, room, &missing, &write);
-		if (e->status != NPT_STATUS_HOST_FAULT || !(e->flags & NPT_EXPLAIN_FILL) ||
-		    !mend(cpu, e, missing, write))
+		if (e->status != NPT_STATUS_HOST_FAULT || !(e->flags & NPT_EXPLAIN_FILL))
 			break;
+		m = mend(cpu, e, missing, write);
+	}
+	if (m == LOOK_LAST || m == LOOK_EMULATE) {
+		explain_once(cpu, e, ent, room, &missing, &write);
+		/* The shadow tables never allow it, and still the access ends well. */
+		if (m == LOOK_EMULATE && e->hpa)
+			e->status = NPT_STATUS_OK;
 	}
 	cpu->regs.pkru = pkru;
 	return 0;
