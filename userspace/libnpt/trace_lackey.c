@@ -155,7 +155,8 @@ static bool lackey_probe(const uint8_t *data, size_t len, bool eof)
 		return (p[0] == 'I' || p[0] == ' ') && nl - p >= 5 &&
 		       parse_place(p, nl, &gva, &size);
 	}
-	return false;
+	/* A long command line may fill the rest of what there is to be seen. */
+	return p != end && chatter(p);
 }
 
 const struct trace_format trace_format_lackey = {

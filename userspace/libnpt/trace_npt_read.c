@@ -118,11 +118,12 @@ static int decode_rare(struct npt_trace_reader *r, struct decoder *d)
 	} else if (*p == TRACE_TAG_FLAGS) {
 		r->flags = p[1];
 		d->p = p + 2;
-		return 0;
+		return d->p > d->end ? -EBADMSG : 0;
 	} else {
 		return -EBADMSG;
 	}
-	if (a->op <= NPT_OP_FETCH && (!a->size || trace_wraps(a->gva, a->size)))
+	if (d->p > d->end ||
+	    (a->op <= NPT_OP_FETCH && (!a->size || trace_wraps(a->gva, a->size))))
 		return -EBADMSG;
 	d->out++;
 	return 0;
@@ -163,6 +164,17 @@ static int bad_block(struct npt_trace_reader *r, const char *what)
 			  what);
 }
 
+/* How many records come before the first that ends past the last address. */
+static size_t count_good(const struct npt_access *a, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (a[i].op <= NPT_OP_FETCH && trace_wraps(a[i].gva, a[i].size))
+			break;
+	return i;
+}
+
 /* Decode up to @n records of the current block. */
 static ssize_t decode(struct npt_trace_reader *r, struct npt_access *buf, size_t n)
 {
@@ -179,13 +191,18 @@ static ssize_t decode(struct npt_trace_reader *r, struct npt_access *buf, size_t
 		if (d.out != stop && d.p < d.end)
 			ret = decode_rare(r, &d);
 	}
+	n = d.out - buf;
+	/* The last record has taken bytes from behind the payload. */
+	if (!ret && d.p > d.end)
+		n--;
 	if (ret || d.wrapped || d.p > d.end)
-		return bad_block(r, "holds a record that cannot be");
-	r->block_left -= d.out - buf;
-	if (d.p == d.end ? r->block_left : !r->block_left)
-		return bad_block(r, "does not hold as many records as it says");
+		return trace_stop(r, count_good(buf, n),
+				  bad_block(r, "holds a record that cannot be"));
+	r->block_left -= n;
 	r->in.pos = d.p - r->in.buf;
-	return d.out - buf;
+	if (d.p == d.end ? r->block_left : !r->block_left)
+		return trace_stop(r, n, bad_block(r, "does not hold as many records as it says"));
+	return n;
 }
 
 /* Make @len bytes available for @what, or say that the trace is cut. */

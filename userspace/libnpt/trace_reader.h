@@ -97,4 +97,14 @@ static inline bool trace_wraps(uint64_t gva, uint32_t size)
 	return size && gva + (size - 1) < gva;
 }
 
+/* End a fill early: records first, the reason with the next call. */
+static inline ssize_t trace_stop(struct npt_trace_reader *r, size_t got, ssize_t err)
+{
+	if (!got)
+		return err;
+	if (err < 0)
+		r->failed = err;
+	return got;
+}
+
 #endif /* LIBNPT_TRACE_READER_H */

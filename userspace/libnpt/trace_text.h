@@ -81,16 +81,6 @@ static inline void trace_put(struct npt_access *a, uint64_t gva, uint32_t size, 
 				  .flags = NPT_ACCESS_USER };
 }
 
-/* End a fill early: records first, the reason with the next call. */
-static inline ssize_t trace_stop(struct npt_trace_reader *r, size_t got, ssize_t err)
-{
-	if (!got)
-		return err;
-	if (err < 0)
-		r->failed = err;
-	return got;
-}
-
 /*
  * Drive @parse over the lines. It gets each line with its newline and the length
  * without it, writes up to TRACE_FILL_MIN records and returns their number or

@@ -54,8 +54,6 @@ struct recording {
 /* What a shell would have to be given. */
 static char *quote_command(char *const *argv)
 {
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				   "0123456789_-+=:,./%@^";
 	size_t len;
 	char *text;
 	FILE *f = open_memstream(&text, &len);
@@ -64,7 +62,7 @@ static char *quote_command(char *const *argv)
 	if (!f)
 		return NULL;
 	for (; *argv; argv++) {
-		if (**argv && (*argv)[strspn(*argv, safe)] == '\0') {
+		if (**argv && !(*argv)[strcspn(*argv, " \t\n|&;<>()$`\\\"'*?[]#~{}!")]) {
 			fputs(*argv, f);
 		} else {
 			fputc('\'', f);
@@ -208,7 +206,7 @@ static void print_end(const struct recording *rec)
 	else if (WEXITSTATUS(status))
 		fprintf(stderr, "; %s exited with status %d", name, WEXITSTATUS(status));
 	if (rec->left)
-		fprintf(stderr, "; %s went on as another program, which was not recorded (--children does)",
+		fprintf(stderr, "; then %s became another program (--children records that, too)",
 			name);
 }
 
@@ -299,7 +297,7 @@ static int run_record(struct npt_cli *cli, int argc, char **argv)
 		}
 	}
 	if (optind >= argc)
-		return npt_usage("record: expected a program to run, as in 'npt record -- ls -lR /etc'");
+		return npt_usage("record: expected a program, as in 'npt record -- ls -lR /etc'");
 	if (cli->json && !strcmp(rec.output, "-"))
 		return npt_usage("record: -j and --output - cannot both have standard output");
 	/* The program's output must not get between ours. */
@@ -315,7 +313,7 @@ static const struct npt_command commands[] = {
 	{
 		.name = "",
 		.run = run_record,
-		.args = "[-o FILE] [--max N] [--children] [--tool-path FILE] -- PROGRAM [ARGUMENT...]",
+		.args = "[-o FILE] [--max N] [--children] [--tool-path FILE] -- PROGRAM [ARG...]",
 		.help = "run a program and record its memory accesses",
 		.options =
 		"  --output FILE     (or -o) the trace; - is standard output (default: " DEFAULT_OUTPUT ")\n"

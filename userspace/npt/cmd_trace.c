@@ -403,8 +403,8 @@ static int convert(struct npt_cli *cli, char **paths, enum npt_trace_format from
 		o = json_object();
 		json_object_set_new(o, "file", json_string(paths[1]));
 		json_object_set_new(o, "format", json_string(npt_trace_format_name(to)));
-		json_object_set_new(o, "from", json_string(npt_trace_format_name(
-							   npt_trace_info(r)->format)));
+		json_object_set_new(o, "from",
+				    json_string(npt_trace_format_name(npt_trace_info(r)->format)));
 		json_object_set_new(o, "records", npt_json_u64(records));
 		json_object_set_new(o, "bytes", npt_json_u64(bytes));
 		npt_out_json(cli, o);
@@ -442,7 +442,7 @@ static int run_convert(struct npt_cli *cli, int argc, char **argv)
 		return npt_usage("trace convert: --to %s: expected npt or lackey",
 				 npt_trace_format_name(to));
 	if (argc - optind != 2)
-		return npt_usage("trace convert: expected two traces, IN and OUT (or - for a standard stream)");
+		return npt_usage("trace convert: expected IN and OUT (or - for a standard stream)");
 	if (cli->json && !strcmp(argv[optind + 1], "-"))
 		return npt_usage("trace convert: -j and OUT - cannot both have standard output");
 	signals_take();
