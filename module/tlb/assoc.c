@@ -87,7 +87,6 @@ static u32 move_drop(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
 		kept++;
 	}
 	memset(keys + kept, 0, (i - kept) * sizeof(*keys));
-	block[NPT_BLOCK_FRONT] = 0;
 	return i - kept;
 }
 
@@ -113,7 +112,6 @@ static u32 order_drop(struct npt_assoc *a, u64 *block, u64 mask, u64 match)
 	order &= ~((2ULL << (4 * a->ways - 1)) - 1);
 	order |= kept | gone << 4 * nr_kept;
 	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
-	block[NPT_BLOCK_FRONT] = order & 15;
 	return dropped;
 }
 

@@ -18,8 +18,10 @@
  * invalid way is taken before any valid one, the lowest first; its count or bit is 0.
  *
  * The way to try first is the one used last, and a second use of it changes
- * nothing (but in LFU): that is what makes most hits cheap. A set of zeroes is an
- * empty set; so the order word holds its difference to the order 0, 1, 2, ...
+ * nothing (but in LFU): that is what makes most hits cheap. It may name a way whose
+ * entry was dropped: nothing is hit there until an insert has made it the latest.
+ * A set of zeroes is an empty set; so the order word holds its difference to the
+ * order 0, 1, 2, ...
  */
 #ifndef NPT_ASSOC_H
 #define NPT_ASSOC_H

@@ -128,8 +128,7 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 	const u64 tag = NPT_KEY_VALID | 3 << NPT_KEY_CLASS_SHIFT;
 	struct npt_tlb_fast *f = &tlb->fast[kind];
 
-	if ((!a->mask && a->nr_sets != 1) || tlb->level[0][kind].overlap ||
-	    key & NPT_KEY_SHARED)
+	if ((!a->mask && a->nr_sets != 1) || key & NPT_KEY_SHARED)
 		return;
 	f->sets = a->sets;
 	f->uses = a->policy == NPT_TLB_LFU ? a->meta : NULL;
@@ -234,7 +233,6 @@ unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
 		if (key) {
 			ctr[NPT_CTR_l2_hit]++;
 			tlb_insert(tlb, 1, kind, gva, key, *val);
-			tlb->miss_tag = 0;
 			return NPT_SOURCE_L2;
 		}
 		ctr[NPT_CTR_l2_miss]++;
