@@ -21,7 +21,8 @@ void npt_nl_exit(void);
 /*
  * Tell the group "events". @cmd is NPT_CMD_VM_NEW_NTF, _VM_DEL_NTF or
  * _VM_DEAD_NTF, @reason (or NULL) is for the last. The caller holds a
- * reference of @vm. Process context; may be called under spinlocks.
+ * reference of @vm or is its destroyer. Process context; _VM_DEAD_NTF may be
+ * sent under spinlocks, _VM_DEL_NTF reports the counters first and may sleep.
  */
 void npt_nl_vm_event(enum npt_cmd cmd, struct npt_vm *vm, const char *reason);
 

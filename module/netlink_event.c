@@ -8,6 +8,7 @@
  * and a new VM asks too.
  */
 #include <linux/ktime.h>
+#include <linux/mutex.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -35,6 +36,9 @@ static struct npt_nl_tally tally[NPT_NL_NR_GROUPS];
 
 /* Events leave in the order of their numbers. */
 static DEFINE_SPINLOCK(event_lock);
+
+/* So do reports. */
+static DEFINE_MUTEX(report_lock);
 
 static u32 interval = NPT_INTERVAL_DEFAULT;	/* read and written as one word */
 static bool stopped;				/* arm_lock */
@@ -114,6 +118,80 @@ static void send(struct sk_buff *skb, enum npt_nl_group group, gfp_t gfp)
 		genl_set_err(&npt_nl_family, &init_net, 0, group, -ENOBUFS);
 }
 
+/* --- reports of counters ------------------------------------------------ */
+
+static int put_counters(struct sk_buff *skb, const u64 *values)
+{
+	u32 id;
+
+	for (id = 0; id < NPT_CTR_NR; id++)
+		if (values[id] &&
+		    npt_nl_put_counter(skb, NPT_A_EVENT_COUNTER, id, values[id]))
+			return -EMSGSIZE;
+	return 0;
+}
+
+static size_t report_size(const u64 *values)
+{
+	size_t n = 0;
+	u32 id;
+
+	for (id = 0; id < NPT_CTR_NR; id++)
+		n += !!values[id];
+	return NPT_NL_EVENT_SIZE + n * NPT_NL_COUNTER_SIZE;
+}
+
+static void report_vm(struct npt_vm *vm)
+{
+	static u64 values[NPT_CTR_NR];	/* report_lock */
+	struct sk_buff *skb;
+	void *head = NULL;
+	u64 seq;
+
+	mutex_lock(&report_lock);
+	seq = atomic64_inc_return(&tally[NPT_NL_GROUP_STATS].seq);
+	npt_stats_vm(vm, values);
+	skb = genlmsg_new(report_size(values), GFP_KERNEL);
+	if (skb)
+		head = begin(skb, NPT_NL_GROUP_STATS, NPT_CMD_STAT_NTF, seq);
+	if (!head ||
+	    nla_put_u32(skb, NPT_A_EVENT_VM, vm->id) ||
+	    nla_put_string(skb, NPT_A_EVENT_NAME, vm->name) ||
+	    put_counters(skb, values)) {
+		nlmsg_free(skb);
+		skb = NULL;
+	} else {
+		genlmsg_end(skb, head);
+	}
+	send(skb, NPT_NL_GROUP_STATS, GFP_KERNEL);
+	mutex_unlock(&report_lock);
+}
+
+/* What a VM came to in the end, however short its life was. */
+static void last_report(struct npt_vm *vm)
+{
+	if (heard(NPT_NL_GROUP_STATS))
+		report_vm(vm);
+}
+
+/* One report: a message for each VM. */
+static void report(struct work_struct *work)
+{
+	struct npt_vm *vm;
+	bool any = false;
+	u32 id = 1;
+
+	while (heard(NPT_NL_GROUP_STATS) && (vm = npt_vm_next(&id))) {
+		report_vm(vm);
+		npt_vm_put(vm);
+		id++;
+		any = true;
+		cond_resched();
+	}
+	if (any)
+		arm(msecs_to_jiffies(READ_ONCE(interval)), false);
+}
+
 /* --- events ------------------------------------------------------------- */
 
 static int put_vm(struct sk_buff *skb, const struct npt_vm *vm)
@@ -162,6 +240,8 @@ static void event(u8 cmd, struct npt_vm *vm, const u32 *vcpu, const char *reason
 
 void npt_nl_vm_event(enum npt_cmd cmd, struct npt_vm *vm, const char *reason)
 {
+	if (cmd == NPT_CMD_VM_DEL_NTF)
+		last_report(vm);
 	event(cmd, vm, NULL, reason);
 	if (cmd == NPT_CMD_VM_NEW_NTF)
 		arm(msecs_to_jiffies(READ_ONCE(interval)), false);
@@ -172,69 +252,7 @@ void npt_nl_vcpu_event(enum npt_cmd cmd, struct npt_vm *vm, u32 vcpu)
 	event(cmd, vm, &vcpu, NULL);
 }
 
-/* --- reports of counters ------------------------------------------------ */
-
-static int put_counters(struct sk_buff *skb, const u64 *values)
-{
-	u32 id;
-
-	for (id = 0; id < NPT_CTR_NR; id++)
-		if (values[id] &&
-		    npt_nl_put_counter(skb, NPT_A_EVENT_COUNTER, id, values[id]))
-			return -EMSGSIZE;
-	return 0;
-}
-
-static size_t report_size(const u64 *values)
-{
-	size_t n = 0;
-	u32 id;
-
-	for (id = 0; id < NPT_CTR_NR; id++)
-		n += !!values[id];
-	return NPT_NL_EVENT_SIZE + n * NPT_NL_COUNTER_SIZE;
-}
-
-static void report_vm(struct npt_vm *vm, u64 *values)
-{
-	u64 seq = atomic64_inc_return(&tally[NPT_NL_GROUP_STATS].seq);
-	struct sk_buff *skb;
-	void *head = NULL;
-
-	npt_stats_vm(vm, values);
-	skb = genlmsg_new(report_size(values), GFP_KERNEL);
-	if (skb)
-		head = begin(skb, NPT_NL_GROUP_STATS, NPT_CMD_STAT_NTF, seq);
-	if (!head ||
-	    nla_put_u32(skb, NPT_A_EVENT_VM, vm->id) ||
-	    nla_put_string(skb, NPT_A_EVENT_NAME, vm->name) ||
-	    put_counters(skb, values)) {
-		nlmsg_free(skb);
-		skb = NULL;
-	} else {
-		genlmsg_end(skb, head);
-	}
-	send(skb, NPT_NL_GROUP_STATS, GFP_KERNEL);
-}
-
-/* One report: a message for each VM. */
-static void report(struct work_struct *work)
-{
-	static u64 values[NPT_CTR_NR];	/* a work never runs twice at a time */
-	struct npt_vm *vm;
-	bool any = false;
-	u32 id = 1;
-
-	while (heard(NPT_NL_GROUP_STATS) && (vm = npt_vm_next(&id))) {
-		report_vm(vm, values);
-		npt_vm_put(vm);
-		id++;
-		any = true;
-		cond_resched();
-	}
-	if (any)
-		arm(msecs_to_jiffies(READ_ONCE(interval)), false);
-}
+/* --- the monitor -------------------------------------------------------- */
 
 void npt_nl_monitor_start(u32 ms)
 {

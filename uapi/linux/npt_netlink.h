@@ -406,7 +406,7 @@ enum npt_a_event {
  * @NPT_CMD_VM_DEAD_NTF: A VM was found inconsistent and was stopped.
  * @NPT_CMD_VCPU_NEW_NTF: A vCPU was made.
  * @NPT_CMD_VCPU_DEL_NTF: A vCPU went.
- * @NPT_CMD_STAT_NTF: Counters of one VM, periodically.
+ * @NPT_CMD_STAT_NTF: Counters of one VM, periodically and once before it goes.
  * @__NPT_CMD_MAX: one more than the last
  * @NPT_CMD_MAX: the last
  */

@@ -58,10 +58,12 @@ static int join(struct npt_nl *nl, const char *name)
 
 	if (group < 0)
 		return npt_set_error(-ENOENT, "netlink: group %s: %s", name, nl_geterror(group));
-	if (setsockopt(nl_socket_get_fd(nl->events), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
-		       sizeof(group)))
-		return npt_set_errno(-errno, "netlink: group %s", name);
-	return 0;
+	if (!setsockopt(nl_socket_get_fd(nl->events), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
+			sizeof(group)))
+		return 0;
+	if (errno == EPERM)
+		return npt_set_error(-EPERM, "netlink: group %s is for CAP_SYS_ADMIN", name);
+	return npt_set_errno(-errno, "netlink: group %s", name);
 }
 
 static int open_events(struct npt_nl *nl)

@@ -205,14 +205,19 @@ static void report(struct check *c)
 		{}
 	};
 
-	npt_out_rows(c->cli, c->rows, columns);
+	if (c->cli->json || c->vms)
+		npt_out_rows(c->cli, c->rows, columns);
 	if (c->cli->json)
 		return;
-	printf("%s%u VMs: ", json_array_size(c->rows) ? "\n" : "", c->vms);
+	if (!c->vms) {
+		puts("no VM");
+		return;
+	}
+	printf("\n%u VM%s: ", c->vms, c->vms > 1 ? "s" : "");
 	if (!c->failed && !c->moving)
 		puts("every law holds");
 	else
-		printf("%u laws broken, %u VMs not at rest\n", c->failed, c->moving);
+		printf("%u broken laws, %u not at rest\n", c->failed, c->moving);
 }
 
 static int run(struct check *c, uint32_t vm)
