@@ -199,6 +199,7 @@ static void count_refs(struct access *a, const struct npt_walker *w)
 
 static u8 guest_fault(struct access *a, const struct npt_walker *w, u64 gva)
 {
+	npt_tlb_forget(a->cpu->tlb, gva, a->cpu->pcid);
 	count_guest_pf(a->cpu, w->verdict);
 	a->cpu->ctr[NPT_CTR_walk_guest_fault]++;
 	a->error_code = npt_walk_error_code(w);
@@ -217,17 +218,6 @@ static void enter(struct access *a, const struct npt_walker *w, u64 gva)
 	a->shift = npt_size_shift(size);
 	npt_tlb_fill(cpu->tlb, a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA,
 		     gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
-}
-
-/*
- * SDM vol. 3A, 4.10.4.1: a page fault invalidates the cached entries that its
- * walk used, so that one which came of stale entries does not come again. (The
- * TLB's own entry for the page did not serve, and is replaced by what does.)
- */
-static void forget_path(struct npt_cpu *cpu, u64 gva)
-{
-	if (unlikely(cpu->pwc_guest))
-		npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
 }
 
 /* Walk until there is a translation or a reason why not. */
@@ -257,8 +247,9 @@ static noinline u8 walk(struct access *a, u64 gva)
 		cpu->ctr[NPT_CTR_walk_restart]++;
 		if (end == NPT_WALK_RACE)
 			continue;
-		if (end == NPT_WALK_FAULT)
-			forget_path(cpu, gva);
+		/* A stale walk cache entry must not lead here again. */
+		if (end == NPT_WALK_FAULT && unlikely(cpu->pwc_guest))
+			npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
 		if (end == NPT_WALK_STAGE2) {
 			outcome = fix_map(cpu, &w, gva);
 		} else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW) {

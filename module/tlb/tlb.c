@@ -383,3 +383,12 @@ u64 npt_tlb_flush_addr(struct npt_tlb *tlb, u64 gva, unsigned int pcid)
 				  (u64)pcid << NPT_KEY_PCID_SHIFT);
 	return tlb_flushed(tlb, dropped);
 }
+
+void npt_tlb_forget(struct npt_tlb *tlb, u64 gva, unsigned int pcid)
+{
+	u32 i;
+
+	for (i = 0; i < tlb->nr_tlb; i++)
+		tlb_drop_addr(&tlb->tlb[i], gva, pcid, ~0U);
+	npt_pwc_forget(tlb, gva, pcid);
+}

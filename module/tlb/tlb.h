@@ -130,7 +130,12 @@ bool npt_pwc_lookup(struct npt_tlb *tlb, unsigned int dim, u64 addr,
 void npt_pwc_fill(struct npt_tlb *tlb, unsigned int dim, u64 addr,
 		  unsigned int pcid, unsigned int level, const struct npt_pwc_val *val);
 
-/* Drop the guest entries on the way to @addr: what a page fault does to them. Not counted. */
+/*
+ * What a page fault at @gva does (SDM vol. 3A, 4.10.4.1): entries for the page,
+ * and those that a walk to it would use, go. No flush, so not counted as one.
+ * npt_pwc_forget() does the second part alone.
+ */
+void npt_tlb_forget(struct npt_tlb *tlb, u64 gva, unsigned int pcid);
 void npt_pwc_forget(struct npt_tlb *tlb, u64 addr, unsigned int pcid);
 
 /* Nested TLB: gpa -> hpa. Lookup counts ntlb_hit/miss; without one: false, uncounted. */
