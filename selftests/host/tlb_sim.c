@@ -321,9 +321,8 @@ __u64 sim_flush_pcid(struct sim *s, unsigned int pcid)
 	return flush(s, false, false, pcid);
 }
 
-__u64 sim_flush_addr(struct sim *s, __u64 gva, unsigned int pcid)
+static void drop_page(struct sim *s, __u64 gva, unsigned int pcid, __u64 *dropped)
 {
-	__u64 dropped = 0, caches = 0;
 	struct sim_entry *e;
 	int i, size, global;
 
@@ -333,10 +332,18 @@ __u64 sim_flush_addr(struct sim *s, __u64 gva, unsigned int pcid)
 				e = find(&s->tlb[i], gva >> page_bits[size], size, global,
 					 pcid);
 				if (e)
-					drop(e, &dropped);
+					drop(e, dropped);
 			}
 		}
 	}
+}
+
+__u64 sim_flush_addr(struct sim *s, __u64 gva, unsigned int pcid)
+{
+	__u64 dropped = 0, caches = 0;
+	int i;
+
+	drop_page(s, gva, pcid, &dropped);
 	for (i = 0; i < NPT_PWC_UNITS; i++)
 		flush_array(&s->pwc[i], false, false, pcid, &caches);
 	s->ctr[NPT_CTR_tlb_entries_flushed] += dropped;
@@ -384,6 +391,23 @@ bool sim_pwc_lookup(struct sim *s, unsigned int dim, __u64 addr, unsigned int pc
 	if (any)
 		s->ctr[nested ? NPT_CTR_pwc_nested_miss : NPT_CTR_pwc_guest_miss]++;
 	return false;
+}
+
+void sim_forget(struct sim *s, __u64 gva, unsigned int pcid)
+{
+	struct sim_entry *e;
+	__u64 ignored = 0;
+	unsigned int level;
+	int i;
+
+	drop_page(s, gva, pcid, &ignored);
+	for (i = 0; i < NPT_PWC_UNITS; i++) {
+		for (level = 2; level <= 5; level++) {
+			e = find(&s->pwc[i], prefix(gva, level), level, false, pcid);
+			if (e)
+				drop(e, &ignored);
+		}
+	}
 }
 
 static void cache_enter(struct sim *s, struct sim_array *a, __u64 page, unsigned int size,

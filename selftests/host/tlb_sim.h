@@ -57,6 +57,9 @@ __u64 sim_flush_nonglobal(struct sim *s);
 __u64 sim_flush_pcid(struct sim *s, unsigned int pcid);
 __u64 sim_flush_addr(struct sim *s, __u64 gva, unsigned int pcid);
 
+/* A page fault: entries of the page and of the walk to it go, uncounted. */
+void sim_forget(struct sim *s, __u64 gva, unsigned int pcid);
+
 bool sim_pwc_lookup(struct sim *s, unsigned int dim, __u64 addr, unsigned int pcid,
 		    unsigned int top, __u64 val[3]);
 void sim_pwc_fill(struct sim *s, unsigned int dim, __u64 addr, unsigned int pcid,

@@ -236,7 +236,12 @@ static void step_flush(struct world *w)
 {
 	u64 gva = next_gva(w);
 
-	switch (rnd_below(w->r, 8)) {
+	switch (rnd_below(w->r, 10)) {
+	case 8:
+	case 9:
+		npt_tlb_forget(w->tlb, gva, w->pcid);
+		sim_forget(&w->sim, gva, w->pcid);
+		break;
 	case 0:
 		CHECK_EQ(npt_tlb_flush_all(w->tlb), sim_flush_all(&w->sim),
 			 "entries dropped by a full flush");
