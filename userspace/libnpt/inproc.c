@@ -14,6 +14,7 @@
 #define INPROC_TABLE_PAGES	(1U << 20)	/* 4 GiB of tables */
 #define INPROC_MAX_TABLE_PAGES	(1U << 22)
 #define RFLAGS_AC		(1ULL << 18)
+#define RESET_CR0		0x60000010	/* SDM vol. 3A, table 10-1 */
 
 struct inproc_vm {
 	struct npt_mmu mmu;		/* first: the host's calls find us by it */
@@ -384,6 +385,7 @@ static int inproc_mem_slot(struct npt_memory *mem, uint64_t size)
 
 static int inproc_vcpu_create(struct npt_vcpu *vcpu)
 {
+	const struct npt_regs reset = { .cr0 = RESET_CR0 };
 	struct inproc_vm *ivm = vcpu->vm->priv;
 	struct inproc_vcpu *ivcpu;
 	unsigned int i;
@@ -402,6 +404,8 @@ static int inproc_vcpu_create(struct npt_vcpu *vcpu)
 		free(ivcpu);
 		return ret;
 	}
+	/* always valid; and as the module has it, so that counters agree to the last */
+	npt_cpu_set_regs(&ivcpu->cpu, &reset);
 	vcpu->priv = ivcpu;
 	ivm->vcpus[ivm->nr_vcpus++] = vcpu;
 	return 0;

@@ -13,6 +13,23 @@ static void usage_line(const struct npt_object *obj, const struct npt_command *c
 	       c->args && *c->args ? " " : "", c->args ? c->args : "");
 }
 
+/* An option text with its least indented line under the command's help. */
+static void print_options(const char *text)
+{
+	size_t least = 80, n;
+	const char *p;
+
+	for (p = text; *p; p += n + (p[n] == '\n')) {
+		n = strcspn(p, "\n");
+		if (strspn(p, " ") < least)
+			least = strspn(p, " ");
+	}
+	for (p = text; *p; p += n + (p[n] == '\n')) {
+		n = strcspn(p, "\n");
+		printf("        %.*s\n", (int)(n - least), p + least);
+	}
+}
+
 void npt_help_object(const struct npt_object *obj)
 {
 	const struct npt_command *c;
@@ -23,7 +40,7 @@ void npt_help_object(const struct npt_object *obj)
 		usage_line(obj, c);
 		printf("      %s\n", c->help);
 		if (c->options)
-			fputs(c->options, stdout);
+			print_options(c->options);
 	}
 }
 
