@@ -102,9 +102,11 @@ static void change_end(struct npt_vm *vm)
 	npt_write_unlock(&vm->mmu.lock);
 }
 
+/* Lets others in between: what must not be filled again has to be out of reach by now. */
 static void zap_slot(struct npt_vm *vm, const struct npt_slot *slot, enum npt_zap_reason reason)
 {
-	npt_mmu_zap(&vm->mmu, slot->base_gfn, slot->base_gfn + slot->npages, reason, NPT_FL_SLOT);
+	npt_mmu_zap_slowly(&vm->mmu, slot->base_gfn, slot->base_gfn + slot->npages, reason,
+			   NPT_FL_SLOT);
 }
 
 static unsigned long *dirty_alloc(u64 npages)
@@ -155,10 +157,13 @@ static int slot_delete(struct npt_vm *vm, struct npt_slot *slot)
 
 	change_begin(vm);
 	rb_erase(&slot->by_gfn, &mem->by_gfn);
-	interval_tree_remove(&slot->by_hva, &mem->by_hva);
 	vm->mmu.ctr[NPT_CTR_slots]--;
-	zap_slot(vm, slot, NPT_ZAP_SLOT);
 	change_end(vm);
+	zap_slot(vm, slot, NPT_ZAP_SLOT);
+	/* The notifier had to find it for as long as a page of it was mapped. */
+	npt_write_lock(&vm->mmu.lock);
+	interval_tree_remove(&slot->by_hva, &mem->by_hva);
+	npt_write_unlock(&vm->mmu.lock);
 	xa_erase(&mem->by_id, slot->id);
 	slot_free(slot);
 	return 0;
@@ -192,20 +197,23 @@ static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 
 	change_begin(vm);
 	if (move) {
-		zap_slot(vm, slot, NPT_ZAP_SLOT);
+		/* Nowhere for a while: accesses meanwhile find no memslot. */
 		rb_erase(&slot->by_gfn, &vm->mem.by_gfn);
+		change_end(vm);
+		zap_slot(vm, slot, NPT_ZAP_SLOT);
+		npt_write_lock(&vm->mmu.lock);
 		slot->base_gfn = base_gfn;
 		insert_by_gfn(&vm->mem, slot);
 	} else if (log) {
 		/* From here on a write has to fault to be seen. */
 		npt_mmu_wrprot(&vm->mmu, slot->base_gfn, slot->base_gfn + slot->npages);
-	} else {
-		/* The log kept leaves small: let them come back large. */
-		zap_slot(vm, slot, NPT_ZAP_SPLIT);
 	}
 	slot->flags = r->flags;
 	slot->dirty = dirty;
 	change_end(vm);
+	/* The log kept leaves small: let them come back large. */
+	if (!move && !log)
+		zap_slot(vm, slot, NPT_ZAP_SPLIT);
 	kvfree(unused);
 	return 0;
 }
