@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * npt stat check: do the laws hold? They speak of VMs at rest: a VM is read
- * until two readings in a row agree.
+ * until it does not change.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 
 /* Milliseconds between two readings. */
 #define PAUSE 20
+/* How long to wait for rest, in milliseconds. */
 #define TIMEOUT_DEFAULT 1000
 #define TIMEOUT_MAX 3600000
 
@@ -70,28 +71,44 @@ static bool same(const struct reading *a, const struct reading *b)
 	return a->n == b->n;
 }
 
-/* Read @vm until it rests. 1: it does, and @last has it; 0: it still moves; -errno. */
+static bool lawful(const struct reading *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (npt_laws_check(r->stats[i].values, NPT_CTR_NR, NULL))
+			return false;
+	return true;
+}
+
+/*
+ * Read @vm until it rests: 1, and @last has it; 0: it still moves; -errno.
+ *
+ * Two equal readings under which every law holds are enough. A broken law must
+ * stand for the whole time: a vCPU may just be waiting for a processor.
+ */
 static int settle(struct check *c, uint32_t vm, struct reading *last)
 {
 	struct timespec pause = { .tv_nsec = PAUSE * 1000000L };
-	unsigned long long waited;
+	unsigned long long waited, still = 0;
 	struct reading before = {};
 	int ret = take(c, vm, last);
 
-	for (waited = 0; !ret; waited += PAUSE) {
+	for (waited = 0; !ret && waited < c->timeout + PAUSE; waited += PAUSE) {
 		struct reading swap = before;
 
 		before = *last;
 		*last = swap;
 		nanosleep(&pause, NULL);
 		ret = take(c, vm, last);
-		if (!ret && same(&before, last))
-			ret = 1;
-		else if (!ret && waited >= c->timeout)
+		if (ret)
 			break;
+		still = same(&before, last) ? still + PAUSE : 0;
+		if (still && lawful(last))
+			ret = 1;
 	}
 	free(before.stats);
-	return ret;
+	return !ret && still >= c->timeout ? 1 : ret;
 }
 
 /* --- laws --------------------------------------------------------------- */
