@@ -30,6 +30,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
+#include "../netlink.h"
 #include "../npt.h"
 #include "../tlb/tlb.h"
 
@@ -215,8 +216,10 @@ static void host_kick(struct npt_mmu *mmu)
 
 static void host_bug(struct npt_mmu *mmu, const char *what)
 {
-	pr_err_ratelimited("VM %u is dead, its tables are inconsistent: %s\n",
-			   npt_mmu_vm(mmu)->id, what);
+	struct npt_vm *vm = npt_mmu_vm(mmu);
+
+	pr_err_ratelimited("VM %u is dead, its tables are inconsistent: %s\n", vm->id, what);
+	npt_nl_vm_event(NPT_CMD_VM_DEAD_NTF, vm, what);
 }
 
 const struct npt_mmu_host npt_memory_host = {

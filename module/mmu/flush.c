@@ -90,6 +90,8 @@ void npt_cpu_settle(struct npt_cpu *cpu)
 
 void npt_mmu_bug(struct npt_mmu *mmu, const char *what)
 {
+	if (READ_ONCE(mmu->dead))
+		return;
 	WRITE_ONCE(mmu->dead, true);
 	mmu->host->bug(mmu, what);
 }
