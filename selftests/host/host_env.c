@@ -103,7 +103,7 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	out->seq = env->seq;
 	out->hpa = npt_ptr_hpa(slot_page(env, s, i));
 	out->writable = !s->readonly && !(s->state[i] & ENV_COW);
-	while (size < s->max_size && slot_fits(s, i, size + 1))
+	while (size < s->max_size && !s->logging && slot_fits(s, i, size + 1))
 		size++;
 	if (env->shy && !write && rnd_one_in(env->rnd, 8))
 		out->writable = false;
@@ -229,6 +229,8 @@ void env_set_size(struct env *env, struct env_slot *s, unsigned int max_size)
 void env_clear_dirty(struct env *env, struct env_slot *s)
 {
 	npt_write_lock(&env->mmu.lock);
+	s->logging = true;
+	env->seq++;
 	for (u64 i = 0; i < s->npages; i++)
 		s->state[i] &= ~ENV_DIRTY;
 	npt_mmu_wrprot(&env->mmu, s->gfn, s->gfn + s->npages);
@@ -239,7 +241,7 @@ bool env_dirty(struct env *env, u64 gpa)
 {
 	struct env_slot *s = env_slot_of(env, gpa);
 
-	return s && (s->state[(gpa >> 12) - s->gfn] & ENV_DIRTY);
+	return s && (!s->logging || (s->state[(gpa >> 12) - s->gfn] & ENV_DIRTY));
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -436,6 +438,29 @@ void env_ref(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user, struct re
 	struct ref_cpu rc = env_ref_cpu(cpu);
 
 	ref_walk(&rc, &mem.mem, gva, env_kind(op), user, out);
+	env_limit(mem.env, out);
+}
+
+void env_limit(struct env *env, struct ref_out *out)
+{
+	bool always = env->mmu.cfg.mode == NPT_MMU_NESTED;
+
+	for (unsigned int i = 0; i < out->n; i++) {
+		struct ref_step *s = &out->step[i];
+
+		if (env_status(env, s->gpa, true) != NPT_STATUS_READONLY)
+			continue;
+		if (!always && s->after == s->value)
+			continue;
+		out->end = REF_ROM;
+		out->gpa = s->gpa;
+		out->error = 0;
+		out->cr2 = 0;
+		out->shift = 0;
+		s->after = s->value;
+		out->n = always ? i : i + 1;
+		return;
+	}
 }
 
 void env_answer(struct env *env, const struct ref_out *ref, unsigned int op,
@@ -457,7 +482,8 @@ void env_answer(struct env *env, const struct ref_out *ref, unsigned int op,
 		a->status = NPT_STATUS_GUEST_GP;
 		break;
 	case REF_NOMEM:
-		a->status = env_status(env, ref->gpa, false);
+	case REF_ROM:
+		a->status = env_status(env, ref->gpa, ref->end == REF_ROM);
 		a->gpa = ref->gpa;
 		break;
 	}

@@ -29,6 +29,7 @@ struct env_slot {
 	u8 *mem;
 	size_t bytes;		/* of @mem */
 	bool readonly;
+	bool logging;		/* dirty log: pages of 4K, marked before they are written */
 	u8 max_size;		/* NPT_SIZE_*: largest page of the host's mapping */
 	u8 *state;		/* by page */
 	u8 *spare;		/* by page: index of its spare page */
@@ -85,7 +86,7 @@ void env_move(struct env *env, u64 gpa);
 void env_set_flag(struct env *env, u64 gpa, u8 flag, bool on);
 /* The host now backs the slot with pages of up to @max_size. */
 void env_set_size(struct env *env, struct env_slot *s, unsigned int max_size);
-/* Dirty log: clear and write-protect, read. */
+/* Dirty log: switch on or clear, and write-protect; was a page marked (true while off)? */
 void env_clear_dirty(struct env *env, struct env_slot *s);
 bool env_dirty(struct env *env, u64 gpa);
 
@@ -104,9 +105,18 @@ struct env_mem {
 	struct ref_mem mem;
 	struct env *env;
 };
+
 struct env_mem env_ref_mem(struct env *env);
-/* The reference's walk of @gva on @cpu now. */
+/*
+ * The reference's walk of @gva on @cpu now. Tables in read-only memory end it
+ * where the processor would have to write there: to set a bit, and with nested
+ * tables of AMD's or Intel's with accessed bits at each guest entry (APM vol. 2,
+ * 15.25.5; SDM vol. 3C, 29.3.3.2: these accesses are treated as writes).
+ */
 void env_ref(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user, struct ref_out *out);
+/* What env_ref() adds to ref_walk(). */
+void env_limit(struct env *env, struct ref_out *out);
+
 /* What the module must answer, by the reference and the host together. */
 struct env_answer {
 	unsigned int status;
@@ -114,6 +124,7 @@ struct env_answer {
 	u32 error;
 	u8 shift;
 };
+
 void env_answer(struct env *env, const struct ref_out *ref, unsigned int op,
 		struct env_answer *a);
 

@@ -108,6 +108,8 @@ static void check_leaf(struct env *env, u64 gpa, const struct entry *e, bool w, 
 
 	CHECK(s, "the map has gpa %#llx, where no memslot is", gpa);
 	first = (gpa >> 12) - s->gfn;
+	CHECK(!w || !s->logging || (level == 1 && (s->state[first] & ENV_DIRTY)),
+	      "dirty log: gpa %#llx is writable (level %u) but not marked", gpa, level);
 	CHECK(first + n <= s->npages, "the map's page at %#llx (level %u) runs over its memslot",
 	      gpa, level);
 	CHECK(!w || !s->readonly, "the map lets gpa %#llx of a read-only slot be written", gpa);
@@ -122,13 +124,15 @@ static void check_leaf(struct env *env, u64 gpa, const struct entry *e, bool w, 
 		      npt_ptr_hpa(s->mem) + first * PAGE_SIZE);
 		for (u64 i = first; s->odd && i < first + n; i++)
 			CHECK(!(s->state[i] & ENV_ODD),
-			      "gpa %#llx in a large page, but the host changed it", (s->gfn + i) << 12);
+			      "gpa %#llx in a large page, but the host changed it",
+			      (s->gfn + i) << 12);
 		return;
 	}
 	CHECK(!(s->state[first] & ENV_BAD), "the map has gpa %#llx, which the host took", gpa);
 	CHECK(!w || !(s->state[first] & ENV_COW), "gpa %#llx is writable, the host said not", gpa);
-	CHECK(e->frame == npt_ptr_hpa(env_ptr(env, gpa)), "gpa %#llx leads to %#llx, the host said %#llx",
-	      gpa, e->frame, npt_ptr_hpa(env_ptr(env, gpa)));
+	CHECK(e->frame == npt_ptr_hpa(env_ptr(env, gpa)),
+	      "gpa %#llx leads to %#llx, the host said %#llx", gpa, e->frame,
+	      npt_ptr_hpa(env_ptr(env, gpa)));
 }
 
 static void check_table(struct env *env, u64 table, unsigned int level, u64 gpa, bool w,
@@ -206,9 +210,10 @@ static void check_shadow_page(struct env *env, u64 gva, u64 hpa, bool w)
 	if (!w)
 		return;
 	CHECK(!s->readonly, "shadow leaf of %#llx: writable, the slot isn't", gva);
-	CHECK(!(s->state[page] & ENV_COW), "shadow leaf of %#llx: writable, the host said not", gva);
-	CHECK(s->state[page] & ENV_DIRTY, "shadow leaf of %#llx: writable but never marked dirty",
+	CHECK(!(s->state[page] & ENV_COW), "shadow leaf of %#llx: writable, the host said not",
 	      gva);
+	CHECK(!s->logging || (s->state[page] & ENV_DIRTY),
+	      "shadow leaf of %#llx: writable but never marked dirty", gva);
 }
 
 void shadow_check(struct env *env, struct npt_cpu *cpu)

@@ -49,6 +49,7 @@ enum ref_end {
 	REF_PF,
 	REF_GP,		/* non-canonical */
 	REF_NOMEM,	/* the entry at .gpa lies where no memory is */
+	REF_ROM,	/* the entry at .gpa lies in memory that can't be written, but must be */
 };
 
 /* Violations, all that apply, as bits. */
@@ -63,8 +64,13 @@ enum ref_why {
 	REF_WHY_PKEY = 1 << 7,
 };
 
-/* Guest memory: @bytes (4 or 8) at @gpa; false where there is none. */
+/*
+ * Guest memory: @bytes (4 or 8) at @gpa; false where there is none.
+ * @fickle: two reads of one entry may differ (some come from a stale cache), so
+ * every read of a walk is asked for.
+ */
 struct ref_mem {
+	bool fickle;
 	bool (*read)(const struct ref_mem *mem, uint64_t gpa, unsigned int bytes,
 		     uint64_t *value);
 };

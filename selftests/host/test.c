@@ -58,6 +58,22 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	_exit(1);
 }
 
+void test_trace(const char *fmt, ...)
+{
+	static int on = -1;
+	va_list ap;
+
+	if (on < 0)
+		on = getenv("NPT_TRACE") ? 1 : 0;
+	if (!on)
+		return;
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
 void test_skip(const char *fmt, ...)
 {
 	va_list ap;

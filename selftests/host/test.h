@@ -7,6 +7,7 @@
  * NPT_ROUNDS  rounds of each random test instead of its own number
  * NPT_ROUND   run only this round, to look at a failure
  * NPT_TEST    run only tests whose name holds this
+ * NPT_TRACE   print each step of the tests that have steps
  */
 #ifndef HOST_TEST_H
 #define HOST_TEST_H
@@ -28,11 +29,14 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 /* End this test as skipped. */
 void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* What is printed with a failure; the text may grow and shrink: "%s" of a buffer kept up to date. */
+/* What is printed with a failure, besides its own text. */
 extern char test_context[256];
 
 /* Called (once) by a failing check, to print more about the present state. */
 extern void (*test_on_fail)(void);
+
+/* With NPT_TRACE set: a line of what is being done. */
+void test_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Number of cases, printed with the test's line. */
 extern unsigned long test_cases;

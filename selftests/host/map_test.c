@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The map of guest memory (in nested mode: the nested tables) under a host that
+ * keeps changing its mind: every leaf, decoded from memory, leads to what the
+ * host says, with no right too many, and after a zap nothing of it is left.
+ */
+#include "host_env.h"
+#include "laws.h"
+#include "map_check.h"
+#include "test.h"
+
+#define BIG_GPA (4ull << 30)
+
+/* Present leaves in [gpa, gpa + n pages). */
+static unsigned int mapped(struct env *env, u64 gpa, u64 n)
+{
+	unsigned int count = 0;
+
+	for (u64 i = 0; i < n; i++)
+		count += map_lookup(env, gpa + i * PAGE_SIZE).present;
+	return count;
+}
+
+static struct npt_mmu_config random_config(struct rnd *r)
+{
+	struct npt_mmu_config cfg = env_config(1 + rnd_below(r, 3));
+
+	cfg.nested_format = rnd_bool(r) ? NPT_NESTED_NPT : NPT_NESTED_EPT;
+	cfg.nested_levels = 4 + rnd_below(r, 2);
+	cfg.leaf_pages = NPT_PAGE_4K | rnd_below(r, 4) << 1;
+	cfg.max_table_pages = rnd_bool(r) ? NPT_MIN_TABLE_PAGES : 512;
+	return cfg;
+}
+
+static u64 random_gpa(struct env *env, struct rnd *r)
+{
+	u64 top = 1ull << env->mmu.gpa_bits;
+
+	switch (rnd_below(r, 8)) {
+	case 0:
+		return top - 1 - rnd_below(r, 64) * PAGE_SIZE;
+	case 1:
+		return BIG_GPA + (rnd64(r) & 0x3fffffff);
+	case 2:
+		return (8 << 20) + rnd_below(r, 1 << 20);	/* nothing there */
+	case 3:
+		return (12 << 20) + rnd_below(r, 16) * PAGE_SIZE;
+	default:
+		return rnd_below(r, 6 << 20);
+	}
+}
+
+/* A physical access and what must come of it, data included. */
+static void touch(struct env *env, struct rnd *r)
+{
+	u64 gpa = random_gpa(env, r) & ~7ull, value = rnd64(r), was = 0;
+	unsigned int op = rnd_below(r, 2), want = env_status(env, gpa, op == NPT_OP_WRITE);
+	struct npt_access_result res;
+	struct map_leaf leaf;
+
+	if (want == NPT_STATUS_OK)
+		memcpy(&was, env_ptr(env, gpa), 8);
+	env_data(env->cpu[0], gpa, op, NPT_ACCESS_PHYS, &value, 8, &res);
+	test_cases++;
+	CHECK_EQ(res.status, want, "status");
+	CHECK_EQ(res.gpa, gpa, "gpa");
+	if (want != NPT_STATUS_OK)
+		return;
+	if (op == NPT_OP_READ)
+		CHECK_EQ(value, was, "data read");
+	CHECK_EQ(*(u64 *)env_ptr(env, gpa), value, "data in memory");
+	leaf = map_lookup(env, gpa);
+	/* a chaotic host may have taken it already */
+	CHECK(leaf.present || env->chaos, "gpa %#llx isn't mapped after an access", gpa);
+	if (!leaf.present)
+		return;
+	CHECK_EQ(leaf.hpa, npt_ptr_hpa(env_ptr(env, gpa)), "hpa");
+	CHECK(op == NPT_OP_READ || leaf.w, "gpa %#llx isn't writable after a write", gpa);
+	npt_read_lock(&env->mmu.lock);
+	CHECK_EQ(npt_mmu_hpa(&env->mmu, gpa) & ~0xfffull, leaf.hpa & ~0xfffull, "npt_mmu_hpa()");
+	npt_read_unlock(&env->mmu.lock);
+}
+
+static void zap_range(struct env *env, struct rnd *r)
+{
+	u64 start = (random_gpa(env, r) & ~0xfffull) >> 12, n = 1 + rnd_below(r, 1500);
+	u64 top = 1ull << (env->mmu.gpa_bits - 12);
+	unsigned int before;
+	bool any;
+
+	if (n > top - start)
+		n = top - start;
+	before = mapped(env, start << 12, n);
+	npt_write_lock(&env->mmu.lock);
+	env->seq++;
+	any = npt_mmu_zap(&env->mmu, start, start + n, NPT_ZAP_NOTIFIER, NPT_FL_NOTIFIER);
+	npt_write_unlock(&env->mmu.lock);
+	CHECK(any || !before, "npt_mmu_zap() found nothing, %u pages were mapped", before);
+	CHECK_EQ(mapped(env, start << 12, n), 0, "pages mapped after a zap");
+}
+
+static void protect_range(struct env *env, struct rnd *r)
+{
+	struct env_slot *s = &env->slot[rnd_below(r, 2)];
+
+	if (!s->npages || s->readonly || s->npages > 4096)
+		return;
+	env_clear_dirty(env, s);
+	for (u64 i = 0; i < s->npages; i++) {
+		struct map_leaf leaf = map_lookup(env, (s->gfn + i) << 12);
+
+		CHECK(!leaf.present || !leaf.w, "gfn %#llx is writable after npt_mmu_wrprot()",
+		      s->gfn + i);
+		CHECK(!leaf.present || !leaf.size,
+		      "gfn %#llx in a large page after npt_mmu_wrprot()", s->gfn + i);
+	}
+}
+
+static void age_page(struct env *env, struct rnd *r)
+{
+	u64 gpa = random_gpa(env, r) & ~0xfffull, gfn = gpa >> 12, v;
+	struct npt_access_result res;
+
+	if (env_status(env, gpa, false) || env->mmu.cfg.mode != NPT_MMU_NESTED || env->chaos)
+		return;
+	npt_write_lock(&env->mmu.lock);
+	npt_mmu_age(&env->mmu, gfn, gfn + 1, true);
+	CHECK(!npt_mmu_age(&env->mmu, gfn, gfn + 1, false), "gpa %#llx is young after clearing",
+	      gpa);
+	npt_write_unlock(&env->mmu.lock);
+	/* paging is off on this vCPU: a walk of the nested tables marks it */
+	if (gpa >> 32)
+		return;
+	v = env_access(env->cpu[0], gpa, NPT_OP_READ, false, &res);
+	CHECK_EQ(v, NPT_STATUS_OK, "status");
+	npt_write_lock(&env->mmu.lock);
+	CHECK(npt_mmu_age(&env->mmu, gfn, gfn + 1, true), "gpa %#llx is old after an access", gpa);
+	CHECK(!npt_mmu_age(&env->mmu, gfn, gfn + 1, true), "gpa %#llx is young again", gpa);
+	npt_write_unlock(&env->mmu.lock);
+}
+
+static void host_event(struct env *env, struct rnd *r)
+{
+	u64 gpa = random_gpa(env, r);
+	struct env_slot *s = env_slot_of(env, gpa);
+
+	switch (rnd_below(r, 5)) {
+	case 0:
+		env_move(env, gpa);
+		break;
+	case 1:
+		if (s && !s->readonly)
+			env_set_flag(env, gpa, ENV_COW, rnd_bool(r));
+		break;
+	case 2:
+		if (s)
+			env_set_flag(env, gpa, ENV_BAD, rnd_one_in(r, 3));
+		break;
+	case 3:
+		if (s)
+			env_set_size(env, s, rnd_below(r, 3));
+		break;
+	default:
+		s = &env->slot[1];
+		if (s->npages)
+			env_hide_slot(env, s);
+		else
+			env_show_slot(env, s, (4 << 20) >> 12, 1 + rnd_below(r, 512));
+	}
+}
+
+static void random_host(void)
+{
+	unsigned long round;
+	struct rnd rnd;
+
+	for_each_round(round, 400, &rnd) {
+		struct npt_mmu_config cfg = random_config(&rnd);
+		struct env env;
+
+		CHECK(!env_init(&env, &cfg, &rnd), "npt_mmu_init() failed");
+		env_add_slot(&env, 0, 4 << 20, NPT_SIZE_2M, false);
+		env_add_slot(&env, 4 << 20, 2 << 20, NPT_SIZE_2M, false);
+		env_add_slot(&env, 12 << 20, 16 * PAGE_SIZE, NPT_SIZE_4K, true);
+		env_add_slot(&env, (1ull << env.mmu.gpa_bits) - (1 << 20), 1 << 20, NPT_SIZE_4K,
+			     false);
+		if (rnd_bool(&rnd))
+			env_add_slot(&env, BIG_GPA, 1 << 30, NPT_SIZE_1G, false);
+		env.chaos = rnd_one_in(&rnd, 3) ? 6 : 0;
+		env.shy = rnd_one_in(&rnd, 3);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		snprintf(test_context, sizeof(test_context), "mode %u %s/%u pages %#x cap %u",
+			 cfg.mode, cfg.nested_format == NPT_NESTED_EPT ? "ept" : "npt",
+			 cfg.nested_levels, cfg.leaf_pages, cfg.max_table_pages);
+		for (int i = 0; i < 400; i++) {
+			switch (rnd_below(&rnd, 24)) {
+			case 0:
+				zap_range(&env, &rnd);
+				break;
+			case 1:
+				protect_range(&env, &rnd);
+				break;
+			case 2:
+				age_page(&env, &rnd);
+				break;
+			case 3:
+			case 4:
+				host_event(&env, &rnd);
+				break;
+			default:
+				touch(&env, &rnd);
+			}
+			if (i % 40 == 0)
+				map_check(&env);
+		}
+		map_check(&env);
+		laws_check(&env);
+		env_destroy_clean(&env);
+	}
+}
+
+/* Many pages under the smallest cap: tables are recycled and it goes on. */
+static void recycle(void)
+{
+	for (unsigned int levels = 4; levels <= 5; levels++) {
+		struct npt_mmu_config cfg = env_config(NPT_MMU_NESTED);
+		struct npt_access_result res;
+		struct env env;
+		u64 ctr[NPT_CTR_NR];
+
+		cfg.max_table_pages = NPT_MIN_TABLE_PAGES;
+		cfg.nested_levels = levels;
+		cfg.leaf_pages = NPT_PAGE_4K;
+		CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+		env_add_slot(&env, 0, 1 << 30, NPT_SIZE_4K, false);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		for (u64 i = 0; i < 2048; i++) {
+			u64 gpa = i * 0x1c9000 % (1 << 30) & ~0xfffull;
+
+			CHECK_EQ(env_access(env.cpu[0], gpa, NPT_OP_WRITE, false, &res),
+				 NPT_STATUS_OK, "status");
+			test_cases++;
+		}
+		map_check(&env);
+		laws_check(&env);
+		laws_counters(&env, ctr);
+		CHECK(ctr[NPT_CTR_mmu_recycled] > 0, "nothing was recycled");
+		CHECK(ctr[NPT_CTR_flush_recycle] > 0, "recycled without a flush");
+		env_destroy_clean(&env);
+	}
+}
+
+/* One fill serves a whole large page, and a zap of one small page splits nothing in vain. */
+static void large_pages(void)
+{
+	static const struct { u32 pages; unsigned int size; } c[] = {
+		{ NPT_PAGE_4K, 0 }, { NPT_PAGE_4K | NPT_PAGE_2M, 1 },
+		{ NPT_PAGE_4K | NPT_PAGE_1G, 2 }, { NPT_PAGE_4K | NPT_PAGE_2M | NPT_PAGE_1G, 2 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(c); i++) {
+		struct npt_mmu_config cfg = env_config(NPT_MMU_NESTED);
+		struct npt_access_result res;
+		struct env env;
+
+		cfg.leaf_pages = c[i].pages;
+		CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+		env_add_slot(&env, 1 << 30, 1 << 30, NPT_SIZE_1G, false);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		env_access(env.cpu[0], (1 << 30) + 0x12345678, NPT_OP_READ, false, &res);
+		CHECK_EQ(res.status, NPT_STATUS_OK, "status");
+		CHECK_EQ(res.page_shift, 12 + 9 * c[i].size, "page_shift");
+		CHECK_EQ(map_lookup(&env, (1 << 30) + 0x12345678).size, c[i].size, "leaf's size");
+		CHECK_EQ(map_lookup(&env, 1 << 30).present, c[i].size == 2, "first page mapped");
+		/* one page moves: what is around it may stay, it itself may not */
+		env_move(&env, (1 << 30) + 0x12345678);
+		map_check(&env);
+		env_access(env.cpu[0], (1 << 30) + 0x12345678, NPT_OP_WRITE, false, &res);
+		CHECK_EQ(res.status, NPT_STATUS_OK, "status");
+		CHECK_EQ(res.page_shift, 12, "page_shift around a moved page");
+		map_check(&env);
+		laws_check(&env);
+		test_cases++;
+		env_destroy_clean(&env);
+	}
+}
+
+static const struct test tests[] = {
+	{ "map.random_host", random_host },
+	{ "map.recycle", recycle },
+	{ "map.large_pages", large_pages },
+};
+
+int main(void)
+{
+	return test_main(tests, ARRAY_SIZE(tests));
+}
