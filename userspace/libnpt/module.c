@@ -157,12 +157,32 @@ static uint64_t module_mem_huge(const struct npt_memory *mem)
 	return sum;
 }
 
+/* What the host could give now without killing somebody for it; ~0 if it does not say. */
+static uint64_t host_available(void)
+{
+	unsigned long long kib = 0;
+	char line[128];
+	bool found = false;
+	FILE *f;
+
+	f = fopen("/proc/meminfo", "re");
+	if (!f)
+		return ~0ULL;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
+	fclose(f);
+	return found ? kib << 10 : ~0ULL;
+}
+
 /* Bring all of it in, writable, so that nothing is left to copy or to zero later. */
 static int mem_populate(struct npt_memory *mem)
 {
+	bool reserved = mem->opts.pages >= NPT_MEMORY_HUGETLB_2M;
 	volatile uint8_t *p = mem->host;
 	uint64_t i;
 
+	if (!reserved && mem->opts.size > host_available())
+		return -ENOMEM;
 	if (madvise(mem->host, mem->opts.size, MADV_POPULATE_WRITE)) {
 		if (errno != EINVAL)
 			return -errno;

@@ -103,8 +103,9 @@ static int add_memory(struct replay_guest *g, uint32_t slot, uint64_t gpa, uint6
 
 	if (ret == -ENOMEM && opts.pages == NPT_MEMORY_HUGETLB_1G &&
 	    !npt_device_is_inproc(npt_vm_device(g->vm))) {
-		g->short_of_pages = true;
+		/* gigabytes of which little is used: touch_all() brings in what is */
 		opts.pages = NPT_MEMORY_THP;
+		opts.flags = 0;
 		ret = npt_memory_add(g->vm, &opts, mem);
 	}
 	if (!ret && page_shift > 12 && npt_memory_huge_bytes(*mem) < size)
@@ -161,6 +162,24 @@ static int map_all(struct replay_guest *g, const struct npt_footprint *fp,
 	return 0;
 }
 
+/*
+ * Have the host bring in each page that the trace touches, writable, where memory
+ * was not populated as a whole.
+ */
+static void touch_all(struct replay_guest *g, const struct npt_footprint *fp)
+{
+	struct npt_pt_leaf leaf;
+	volatile uint8_t *p;
+	size_t i;
+
+	for (i = 0; i < fp->pages; i++) {
+		if (npt_pt_query(g->pt, fp->sorted[i] << 12, &leaf))
+			continue;
+		p = npt_memory_ptr(g->vm, leaf.gpa, 1);
+		*p = 0;
+	}
+}
+
 static int build_tables(struct replay_guest *g, const struct npt_replay_options *opts,
 			const struct npt_footprint *fp, const struct layout *l)
 {
@@ -177,6 +196,8 @@ static int build_tables(struct replay_guest *g, const struct npt_replay_options 
 	ret = data_order(opts, l->count, &order);
 	if (!ret)
 		ret = map_all(g, fp, l, order);
+	if (!ret && g->data && !(g->data->opts.flags & NPT_MEMORY_POPULATE))
+		touch_all(g, fp);
 	free(order);
 	return ret;
 }

@@ -170,7 +170,10 @@ static int walk_demo(struct request *req)
 		req->walk.e.flags = req->cold ? 0 : NPT_EXPLAIN_FILL;
 		ret = npt_vcpu_explain(d.vcpu, &req->walk.e, req->walk.ent);
 	}
-	if (ret)
+	if (ret == -ENOMEM && req->nested_page == 30)
+		ret = npt_err("walk: %s (is a page of 1g reserved? npt doctor tells)",
+			      npt_error());
+	else if (ret)
 		ret = npt_err("walk: %s", npt_error());
 	demo_destroy(&d);
 	return ret;
