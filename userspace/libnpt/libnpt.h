@@ -753,7 +753,7 @@ uint64_t npt_pt_bytes(const struct npt_pt *pt);
 uint64_t npt_pt_mapped(const struct npt_pt *pt);
 
 /**
- * npt_pt_reference() - entries that a walk of so many levels reads
+ * npt_pt_references() - entries that a walk of so many levels reads
  * @guest: entries of the guest dimension
  * @nested: entries of one nested walk, 0: one dimension only
  * Return: (guest + 1) * (nested + 1) - 1
