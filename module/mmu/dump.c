@@ -14,6 +14,7 @@ struct dump {
 	const struct npt_format *f;
 	u64 root;
 	bool guest;		/* entries lie in guest memory */
+	bool virtual;		/* it translates guest-virtual addresses */
 };
 
 static const void *entry_ptr(const struct dump *d, u64 address)
@@ -50,11 +51,11 @@ static bool find_entry(const struct dump *d, u64 addr, u64 *entry, u64 *rights,
 	}
 }
 
-static u64 canonical(const struct npt_format *f, u64 addr)
+static u64 canonical(const struct dump *d, u64 addr)
 {
-	unsigned int unused = 64 - f->va_bits;
+	unsigned int unused = 64 - d->f->va_bits;
 
-	if (f->va_bits != 48 && f->va_bits != 57)
+	if (!d->virtual || (d->f->va_bits != 48 && d->f->va_bits != 57))
 		return addr;
 	return (u64)((s64)(addr << unused) >> unused);
 }
@@ -66,7 +67,7 @@ static void leaf_range(const struct dump *d, u64 addr, u64 entry, u64 rights,
 	const struct npt_level *l = &f->level[level];
 	u64 span = BIT_ULL(l->shift);
 
-	r->start = canonical(f, addr & ~(span - 1));
+	r->start = canonical(d, addr & ~(span - 1));
 	r->end = r->start + span;
 	r->target = (entry & l->leaf_mask) | (entry & l->leaf_high) << l->leaf_high_shift;
 	r->flags = rights;
@@ -93,6 +94,7 @@ static bool dump_root(struct npt_mmu *mmu, struct npt_cpu *cpu, u32 dim, struct 
 {
 	d->mmu = mmu;
 	d->guest = dim == NPT_DIM_GUEST;
+	d->virtual = dim != NPT_DIM_NESTED;
 	switch (dim) {
 	case NPT_DIM_NESTED:
 		d->f = mmu->map_fmt;
@@ -126,6 +128,9 @@ u32 npt_table_dump(struct npt_mmu *mmu, struct npt_cpu *cpu, u32 dim, u64 *curso
 	if (!dump_root(mmu, cpu, dim, &d))
 		goto unlock;
 	limit = BIT_ULL(d.f->va_bits);
+	/* A range's start is a place to go on from too. */
+	if (*cursor > limit && canonical(&d, *cursor & (limit - 1)) == *cursor)
+		*cursor &= limit - 1;
 	for (steps = 0; *cursor < limit; steps++) {
 		struct npt_table_range r;
 

@@ -87,11 +87,15 @@ static inline void npt_trace_walk(struct npt_mmu *mmu, u64 gva, u32 refs_guest,
 
 #else /* !__KERNEL__ */
 
-#define npt_trace_fault(m, gva, gpa, ec, out)	((void)(m), (void)(gva), (void)(gpa), (void)(ec), (void)(out))
-#define npt_trace_fill(m, gpa, hpa, size, dim)	((void)(m), (void)(gpa), (void)(hpa), (void)(size), (void)(dim))
-#define npt_trace_zap(m, start, end, reason)	((void)(m), (void)(start), (void)(end), (void)(reason))
+#define npt_trace_fault(m, gva, gpa, ec, out) \
+	((void)(m), (void)(gva), (void)(gpa), (void)(ec), (void)(out))
+#define npt_trace_fill(m, gpa, hpa, size, dim) \
+	((void)(m), (void)(gpa), (void)(hpa), (void)(size), (void)(dim))
+#define npt_trace_zap(m, start, end, reason) \
+	((void)(m), (void)(start), (void)(end), (void)(reason))
 #define npt_trace_flush(m, reason)		((void)(m), (void)(reason))
-#define npt_trace_walk(m, gva, rg, rn, end)	((void)(m), (void)(gva), (void)(rg), (void)(rn), (void)(end))
+#define npt_trace_walk(m, gva, rg, rn, end) \
+	((void)(m), (void)(gva), (void)(rg), (void)(rn), (void)(end))
 
 #endif /* __KERNEL__ */
 

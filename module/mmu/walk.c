@@ -102,18 +102,58 @@ static noinline bool mark_entry(void *ptr, u64 old, u64 bits, u8 size)
 	return cmpxchg((u32 *)ptr, (u32)old, (u32)(old | bits)) == (u32)old;
 }
 
-static enum npt_walk_end stage2_plain(struct npt_walker *w, u64 gpa, u64 want,
-				      u8 guest_level, struct npt_ntlb_val *out);
+/*
+ * The map is our own work and mostly plain: 4K leaves, every right, accessed.
+ * Such an entry, less the bits that all of its kind have, is an address and
+ * nothing else: one test says that there is nothing to look at more closely.
+ * False: something is special, take the loop that knows everything.
+ */
+static __always_inline bool plain_map(const struct npt_mmu *mmu, u64 gpa, u64 *frame)
+{
+	u64 e = mmu->map_root;
+	unsigned int shift;
+
+	for (shift = mmu->map_shift; shift > 12; shift -= 9) {
+		e = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> shift) & 511]) ^ mmu->plain_table;
+		if (unlikely(e & ~GENMASK_ULL(51, 12)))
+			return false;
+	}
+	*frame = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> 12) & 511]) ^ mmu->plain_leaf;
+	return likely(!(*frame & ~GENMASK_ULL(51, 12)));
+}
+
+static enum npt_walk_end stage2_any(struct npt_walker *w, u64 gpa, u64 want,
+				    u8 guest_level, struct npt_ntlb_val *out);
 static enum npt_walk_end stage2_logged(struct npt_walker *w, u64 gpa, u64 want,
 				       u8 guest_level, struct npt_ntlb_val *out);
 
-/* The second dimension. A function of its own: walk_dim() can't be inlined into itself. */
+/*
+ * The second dimension: gpa -> hpa with at least the rights @want. All but the
+ * plain case is a function of its own: walk_dim() can't be inlined into itself.
+ */
 static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u64 want,
 						u8 guest_level, struct npt_ntlb_val *out,
 						const bool log)
 {
-	return log ? stage2_logged(w, gpa, want, guest_level, out) :
-		     stage2_plain(w, gpa, want, guest_level, out);
+	const struct npt_mmu *mmu = w->cpu->mmu;
+	struct npt_ntlb_val v;
+	enum npt_walk_end r;
+
+	if (!log && likely(w->plain) && likely(!(gpa >> mmu->gpa_bits)) &&
+	    plain_map(mmu, gpa, &out->frame)) {
+		out->rights = RIGHTS_ALL;
+		out->size = NPT_SIZE_4K;
+		out->cost = mmu->map_fmt->levels;
+		if (w->count_stage2) {
+			w->refs_nested += mmu->map_refs;
+			w->uncached += out->cost;
+		}
+		return NPT_WALK_OK;
+	}
+	r = log ? stage2_logged(w, gpa, want, guest_level, &v) :
+		  stage2_any(w, gpa, want, guest_level, &v);
+	*out = v;
+	return r;
 }
 
 /* Start as far down as a paging-structure cache allows. */
@@ -309,26 +349,6 @@ static __always_inline u64 leaf_address(const struct dim *d)
 	return page | (d->addr & (BIT_ULL(l->shift) - 1));
 }
 
-/*
- * The map is our own work and mostly plain: 4K leaves, every right, accessed.
- * Such an entry, less the bits that all of its kind have, is an address and
- * nothing else: one test says that there is nothing to look at more closely.
- * False: something is special, take the loop that knows everything.
- */
-static __always_inline bool plain_map(const struct npt_mmu *mmu, u64 gpa, u64 *frame)
-{
-	u64 e = mmu->map_root;
-	unsigned int shift;
-
-	for (shift = mmu->map_shift; shift > 12; shift -= 9) {
-		e = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> shift) & 511]) ^ mmu->plain_table;
-		if (unlikely(e & ~GENMASK_ULL(51, 12)))
-			return false;
-	}
-	*frame = READ_ONCE(((u64 *)npt_hpa_ptr(e))[(gpa >> 12) & 511]) ^ mmu->plain_leaf;
-	return likely(!(*frame & ~GENMASK_ULL(51, 12)));
-}
-
 /* The map, or the nested tables: gpa -> hpa with at least the rights @want. */
 static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64 gpa, u64 want,
 						       u8 guest_level, struct npt_ntlb_val *out,
@@ -344,18 +364,6 @@ static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64
 	    !(want & ~out->rights)) {
 		w->saved_ntlb += out->cost;
 		w->uncached += out->cost;
-		return NPT_WALK_OK;
-	}
-	if (!log && likely(!w->pwc_nested) && plain_map(mmu, gpa, &out->frame)) {
-		out->rights = RIGHTS_ALL;
-		out->size = NPT_SIZE_4K;
-		out->cost = mmu->map_fmt->levels;
-		if (w->count_stage2) {
-			w->refs_nested += mmu->map_refs;
-			w->uncached += out->cost;
-		}
-		if (unlikely(w->ntlb))
-			npt_ntlb_fill(w->cpu->tlb, gpa, out);
 		return NPT_WALK_OK;
 	}
 	d.f = mmu->map_fmt;
@@ -384,13 +392,14 @@ static __always_inline enum npt_walk_end translate_gpa(struct npt_walker *w, u64
 		log_verdict(w, NPT_VERDICT_LEAF, 255);
 	return NPT_WALK_OK;
 fault:
+	*out = (struct npt_ntlb_val){ 0 };
 	w->fault_gpa = gpa;
 	w->fault_write = want & NPT_TLBV_W;
 	return NPT_WALK_STAGE2;
 }
 
-static noinline enum npt_walk_end stage2_plain(struct npt_walker *w, u64 gpa, u64 want,
-					       u8 guest_level, struct npt_ntlb_val *out)
+static noinline enum npt_walk_end stage2_any(struct npt_walker *w, u64 gpa, u64 want,
+					     u8 guest_level, struct npt_ntlb_val *out)
 {
 	return translate_gpa(w, gpa, want, guest_level, out, false);
 }

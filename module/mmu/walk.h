@@ -56,6 +56,7 @@ struct npt_walker {
 	bool count_stage2;	/* reads of the second dimension count (nested mode) */
 	bool set_ad;		/* set accessed and dirty bits, as a processor does */
 	bool pwc_guest, pwc_nested, ntlb;	/* caches to use */
+	bool plain;		/* none for the second dimension */
 
 	/* Out, if OK: */
 	u64 gpa;		/* where the first dimension leads (shadow tables: hpa) */
@@ -93,6 +94,7 @@ static __always_inline void npt_walker_init(struct npt_walker *w, struct npt_cpu
 	w->pwc_guest = false;
 	w->pwc_nested = false;
 	w->ntlb = false;
+	w->plain = true;
 	w->gpa = 0;
 	w->rights = 0;
 	w->guest_rights = 0;
@@ -123,6 +125,7 @@ static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_
 	w->pwc_guest = cpu->pwc_guest;
 	w->pwc_nested = cpu->pwc_nested && w->count_stage2;
 	w->ntlb = cpu->ntlb && w->count_stage2;
+	w->plain = !w->pwc_nested && !w->ntlb;
 }
 
 /* Bit in npt_cpu.allow. */
