@@ -118,22 +118,21 @@ static __always_inline u64 *npt_assoc_block(const struct npt_assoc *a, u64 set)
 static __always_inline u32 npt_assoc_find(const struct npt_assoc *a, const u64 *block,
 					  u64 key)
 {
-	const u64 *keys = block + NPT_BLOCK_KEYS;
-	u32 i, ways = a->ways;
+	const u64 *keys = block + NPT_BLOCK_KEYS, *k = keys, *fours = keys + (a->ways & ~3U);
 
-	for (i = 0; i + 4 <= ways; i += 4) {
-		if (keys[i] == key)
-			return i;
-		if (keys[i + 1] == key)
-			return i + 1;
-		if (keys[i + 2] == key)
-			return i + 2;
-		if (keys[i + 3] == key)
-			return i + 3;
+	for (; k != fours; k += 4) {
+		if (k[0] == key)
+			return k - keys;
+		if (k[1] == key)
+			return k + 1 - keys;
+		if (k[2] == key)
+			return k + 2 - keys;
+		if (k[3] == key)
+			return k + 3 - keys;
 	}
-	while (i < ways && keys[i] != key)
-		i++;
-	return i;
+	while (k != keys + a->ways && *k != key)
+		k++;
+	return k - keys;
 }
 
 /*
@@ -145,6 +144,15 @@ static __always_inline void npt_assoc_push(u64 *w, u32 n, u64 x)
 	u64 next;
 	u32 i;
 
+	if (n == 3) {
+		u64 w0 = w[0], w1 = w[1], w2 = w[2];
+
+		w[0] = x;
+		w[1] = w0;
+		w[2] = w1;
+		w[3] = w2;
+		return;
+	}
 	if (n > 24) {
 		memmove(w + 1, w, n * sizeof(*w));
 		w[0] = x;

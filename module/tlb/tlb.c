@@ -140,7 +140,7 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 }
 
 /* Probe one array for each sort of entry that may be in it; gives the key or 0. */
-static __always_inline u64 tlb_probe(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
+static noinline u64 tlb_probe_sorts(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
 {
 	unsigned int left, bit, size;
 	u64 page, key;
@@ -156,59 +156,67 @@ static __always_inline u64 tlb_probe(struct npt_assoc *a, u64 gva, unsigned int 
 	return 0;
 }
 
-static u64 tlb_probe_l1(struct npt_tlb *tlb, unsigned int kind, u64 gva, unsigned int pcid,
-			u64 *val)
+/* The same, quick for what most arrays hold most of the time. */
+static __always_inline u64 tlb_probe(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
 {
-	const struct npt_tlb_level *l = &tlb->level[0][kind];
-	u64 key, other, found = 0;
-	u32 i;
+	u64 page = gva >> 12, key = tlb_key(page, NPT_SIZE_4K, false, pcid);
 
-	for (i = 0; i < l->nr; i++) {
-		key = tlb_probe(l->array[i], gva, pcid, found ? &other : val);
-		if (!key)
-			continue;
-		found = key;
-		if (l->overlap)
-			continue;
-		if ((key ^ tlb->fast[kind].tag) & (3 << NPT_KEY_CLASS_SHIFT) ||
-		    l->array[i]->sets != tlb->fast[kind].sets)
-			tlb_set_fast(tlb, kind, l->array[i], key);
-		break;
-	}
-	return found;
+	if (unlikely(a->present != BIT(NPT_SIZE_4K)))
+		return tlb_probe_sorts(a, gva, pcid, val);
+	return npt_assoc_lookup(a, page, key, val) ? key : 0;
 }
 
-static u64 tlb_probe_l2(struct npt_tlb *tlb, unsigned int kind, u64 gva, unsigned int pcid,
-			u64 *val)
+/* Probe all arrays of a level, or up to the first that has it; *hit: that one. */
+static noinline u64 tlb_probe_many(const struct npt_tlb_level *l, u64 gva, unsigned int pcid,
+				   u64 *val, struct npt_assoc **hit)
 {
-	const struct npt_tlb_level *l = &tlb->level[1][kind];
 	u64 key, other, found = 0;
 	u32 i;
 
 	for (i = 0; i < l->nr; i++) {
-		key = tlb_probe(l->array[i], gva, pcid, found ? &other : val);
+		key = tlb_probe_sorts(l->array[i], gva, pcid, found ? &other : val);
 		if (!key)
 			continue;
 		found = key;
+		*hit = l->array[i];
 		if (!l->overlap)
 			break;
 	}
 	return found;
 }
 
+static __always_inline u64 tlb_probe_level(const struct npt_tlb_level *l, u64 gva,
+					   unsigned int pcid, u64 *val, struct npt_assoc **hit)
+{
+	if (unlikely(l->nr != 1))
+		return tlb_probe_many(l, gva, pcid, val, hit);
+	*hit = l->array[0];
+	return tlb_probe(l->array[0], gva, pcid, val);
+}
+
+static noinline void tlb_insert_many(const struct npt_tlb_level *l, u64 page, u64 key, u64 val,
+				     u64 *evict)
+{
+	u32 i;
+
+	for (i = 0; i < l->nr; i++)
+		if (l->array[i]->pages & BIT(npt_tlbv_size(val)))
+			*evict += npt_assoc_insert(l->array[i], page, key, val);
+}
+
 /* Enter what no array of this level and kind holds. */
-static void tlb_insert(struct npt_tlb *tlb, unsigned int level, unsigned int kind, u64 gva,
-		       u64 key, u64 val)
+static __always_inline void tlb_insert(struct npt_tlb *tlb, unsigned int level,
+				       unsigned int kind, u64 gva, u64 key, u64 val)
 {
 	const struct npt_tlb_level *l = &tlb->level[level - 1][kind];
 	unsigned int size = npt_tlbv_size(val);
 	u64 page = gva >> npt_size_shift(size);
 	u64 *evict = tlb->ctr + (level == 1 ? NPT_CTR_l1i_evict + kind : NPT_CTR_l2_evict);
-	u32 i;
 
-	for (i = 0; i < l->nr; i++)
-		if (l->array[i]->pages & BIT(size))
-			*evict += npt_assoc_insert(l->array[i], page, key, val);
+	if (unlikely(l->nr != 1 || !(l->array[0]->pages & BIT(size))))
+		tlb_insert_many(l, page, key, val, evict);
+	else
+		*evict += npt_assoc_insert(l->array[0], page, key, val);
 }
 
 /* Bit 31 keeps it from ever being 0. */
@@ -220,16 +228,23 @@ static u32 tlb_miss_tag(unsigned int kind, unsigned int pcid)
 unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
 			    unsigned int pcid, u64 *val)
 {
+	const struct npt_tlb_level *l1 = &tlb->level[0][kind], *l2 = &tlb->level[1][kind];
+	struct npt_assoc *hit;
 	u64 *ctr = tlb->ctr;
 	u64 key;
 
-	if (tlb_probe_l1(tlb, kind, gva, pcid, val)) {
+	key = tlb_probe_level(l1, gva, pcid, val, &hit);
+	if (key) {
 		ctr[NPT_CTR_l1i_hit + 2 * kind]++;
+		if (!l1->overlap &&
+		    ((key ^ tlb->fast[kind].tag) & (3 << NPT_KEY_CLASS_SHIFT) ||
+		     hit->sets != tlb->fast[kind].sets))
+			tlb_set_fast(tlb, kind, hit, key);
 		return NPT_SOURCE_L1;
 	}
 	ctr[NPT_CTR_l1i_miss + 2 * kind]++;
-	if (tlb->level[1][kind].nr) {
-		key = tlb_probe_l2(tlb, kind, gva, pcid, val);
+	if (l2->nr) {
+		key = tlb_probe_level(l2, gva, pcid, val, &hit);
 		if (key) {
 			ctr[NPT_CTR_l2_hit]++;
 			tlb_insert(tlb, 1, kind, gva, key, *val);
