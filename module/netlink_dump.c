@@ -20,7 +20,7 @@
 /* Ranges that are fetched at a time. */
 #define NPT_NL_RANGES 32
 /* How often one call fetches: a guest can make tables that are long and empty. */
-#define NPT_NL_FETCHES 64
+#define NPT_NL_FETCHES 16
 
 /* Where a dump stands: lives in cb->ctx. */
 struct npt_nl_dump {

@@ -515,4 +515,47 @@ TEST_F(netlink, long_tables_come_in_many_messages)
 	EXPECT_EQ(0, s.disorder);
 }
 
+/* Canonical addresses: the upper half comes last, and goes on in the next message. */
+TEST_F(netlink, upper_half)
+{
+	const uint64_t base = 0xffff880000000000;
+	struct sum s = {};
+	int i;
+
+	/* Narrower addresses have no upper half. */
+	if (variant->levels < 4)
+		return;
+	for (i = 0; i < 500; i++)
+		ASSERT_EQ(0, npt_pt_map(self->pt, base + i * PAGE, i * PAGE, 12,
+					i & 1 ? NPT_PT_WRITE : 0));
+	ASSERT_EQ(0, touch(self->vcpu));
+	ASSERT_EQ(0, npt_vcpu_access(self->vcpu, base, NPT_OP_READ, 0, NULL));
+	ASSERT_EQ(0, npt_nl_table(self->lib, self->id, 0, NPT_DIM_GUEST, 0, on_range, &s));
+	EXPECT_EQ(568 * PAGE, s.bytes);
+	EXPECT_EQ(0, s.disorder);
+	EXPECT_EQ(base + 500 * PAGE, s.end);
+
+	s = (struct sum) {};
+	ASSERT_EQ(0, npt_nl_table(self->lib, self->id, 0, NPT_DIM_GUEST, base + 400 * PAGE,
+				  on_range, &s));
+	EXPECT_EQ(100 * PAGE, s.bytes);
+}
+
+/* Guest-physical addresses are never canonical. */
+TEST_F(netlink, high_memory)
+{
+	struct npt_memory_options opts = { .slot = 1, .gpa = 1ULL << 47, .size = MIB };
+	struct npt_memory *mem;
+	struct sum s = {};
+
+	ASSERT_EQ(0, npt_memory_add(self->vm, &opts, &mem));
+	ASSERT_EQ(0, npt_vcpu_access(self->vcpu, opts.gpa + PAGE, NPT_OP_WRITE,
+				     NPT_ACCESS_PHYS, NULL));
+	ASSERT_EQ(0, npt_nl_table(self->lib, self->id, 0, NPT_DIM_NESTED, 0, on_range, &s));
+	EXPECT_LT(opts.gpa, s.end);
+	EXPECT_GE(opts.gpa + opts.size, s.end);
+	EXPECT_EQ(0, s.disorder);
+	EXPECT_EQ(0, npt_memory_remove(mem));
+}
+
 TEST_HARNESS_MAIN
