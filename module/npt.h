@@ -37,6 +37,7 @@ struct npt_vm {
 	struct npt_tlb_model tlb;	/* lock */
 	u32 nr_vcpus;		/* lock to change it; vCPUs only ever come */
 	struct xarray vcpus;	/* by id; lock to change it: vCPUs live as long as the VM */
+	unsigned long told_dead;	/* bit 0: the world has been told that the VM is dead */
 	void *engine_data;	/* the engine's own */
 };
 

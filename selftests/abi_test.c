@@ -815,15 +815,14 @@ TEST_F(abi, batch_records)
 TEST_F(abi, batch_data)
 {
 	struct npt_access rec[] = {
-		{ .gva = 0x2000, .size = 4, .op = NPT_OP_WRITE, .flags = NPT_ACCESS_DATA, .data = 0 },
-		{ .gva = 0x2000, .size = 4, .op = NPT_OP_READ, .flags = NPT_ACCESS_DATA, .data = 8 },
+		{ .gva = 0x2000, .size = 4, .op = NPT_OP_WRITE, .data = 0 },
+		{ .gva = 0x2000, .size = 4, .op = NPT_OP_READ, .data = 8 },
 		/* What a read left is there for a later write. */
-		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_WRITE, .flags = NPT_ACCESS_DATA, .data = 8 },
-		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_READ, .flags = NPT_ACCESS_DATA, .data = 12 },
-		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_FETCH, .flags = NPT_ACCESS_DATA, .data = 20 },
+		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_WRITE, .data = 8 },
+		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_READ, .data = 12 },
+		{ .gva = 0x3ffe, .size = 4, .op = NPT_OP_FETCH, .data = 16 },
 		/* This one fails and gives nothing. */
-		{ .gva = MEM_SIZE - 2, .size = 4, .op = NPT_OP_READ, .flags = NPT_ACCESS_DATA,
-		  .data = 28 },
+		{ .gva = MEM_SIZE - 2, .size = 4, .op = NPT_OP_READ, .data = 28 },
 	};
 	char data[33] = "abcd----________________________";
 	struct npt_batch b = {
@@ -833,11 +832,14 @@ TEST_F(abi, batch_data)
 		.data_len = 32,
 		.count = 6,
 	};
+	unsigned int i;
 
+	for (i = 0; i < 6; i++)
+		rec[i].flags = NPT_ACCESS_DATA;
 	ASSERT_EQ(0, call(self->vcpu, NPT_BATCH, &b));
 	EXPECT_EQ(6, b.done);
 	EXPECT_EQ(1, b.failed);
-	EXPECT_STREQ("abcd----abcdabcd____abcd________", data);
+	EXPECT_STREQ("abcd----abcdabcdabcd____________", data);
 	EXPECT_EQ(0, memcmp(self->mem + 0x2000, "abcd", 4));
 	EXPECT_EQ(0, memcmp(self->mem + 0x3ffe, "abcd", 4));
 }

@@ -442,7 +442,8 @@ TEST_F_TIMEOUT(notifier, running_unmap_and_move, 120)
 	start_workers(w, self->vcpu, true);
 	for (i = 0; i < 12; i++) {
 		/* Own pages go for a while and come back with what they held. */
-		ASSERT_EQ(spare, mremap(mem, MIB / 2, MIB / 2, MREMAP_MAYMOVE | MREMAP_FIXED, spare));
+		ASSERT_EQ(spare, mremap(mem, MIB / 2, MIB / 2,
+					MREMAP_MAYMOVE | MREMAP_FIXED, spare));
 		wait_for_rounds(w);
 		ASSERT_EQ(mem, mremap(spare, MIB / 2, MIB / 2, MREMAP_MAYMOVE | MREMAP_FIXED, mem));
 		wait_for_rounds(w);
@@ -529,8 +530,8 @@ static bool swap_on(void)
 {
 	if (read_number("/proc/meminfo", "SwapTotal:") > 0)
 		return true;
-	return !system("modprobe zram 2>/dev/null; echo 64M > /sys/block/zram0/disksize && "
-		       "mkswap /dev/zram0 > /dev/null") && !swapon("/dev/zram0", 0);
+	return !system("modprobe zram; echo 64M > /sys/block/zram0/disksize") &&
+	       !system("mkswap /dev/zram0 > /dev/null") && !swapon("/dev/zram0", 0);
 }
 
 /* Reclaim by a control group asks for the age of pages first. */
@@ -604,8 +605,11 @@ TEST_F_TIMEOUT(notifier, running_merge, 120)
 	ASSERT_TRUE(write_file(KSM "run", "1"));
 	start_workers(w, self->vcpu, false);
 	for (round = 0; round < 3; round++) {
-		for (i = 0; i < 20000 && read_number(KSM "pages_sharing", "") < VICTIM_PAGES / 2; i++)
+		for (i = 0; i < 20000; i++) {
+			if (read_number(KSM "pages_sharing", "") >= VICTIM_PAGES / 2)
+				break;
 			wait_for_rounds(w);
+		}
 		EXPECT_LE(VICTIM_PAGES / 2, read_number(KSM "pages_sharing", ""));
 		wait_for_rounds(w);
 	}

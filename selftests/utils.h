@@ -150,7 +150,7 @@ static inline size_t tables_size(size_t size)
 	return (FIRST_PT + (size + 2 * MIB - 1) / (2 * MIB)) * PAGE;
 }
 
-/* 4-level tables at @mem, which is guest-physical @gpa, that map gva = gpa of [0, size) by 4K pages. */
+/* 4-level tables at @mem (guest-physical @gpa): gva = gpa for [0, size), 4K pages. */
 static inline void identity_tables(void *mem, uint64_t gpa, size_t size)
 {
 	uint64_t *t = mem;

@@ -218,6 +218,8 @@ static void host_bug(struct npt_mmu *mmu, const char *what)
 {
 	struct npt_vm *vm = npt_mmu_vm(mmu);
 
+	if (test_and_set_bit(0, &vm->told_dead))
+		return;
 	pr_err_ratelimited("VM %u is dead, its tables are inconsistent: %s\n", vm->id, what);
 	npt_nl_vm_event(NPT_CMD_VM_DEAD_NTF, vm, what);
 }
