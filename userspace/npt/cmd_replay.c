@@ -235,7 +235,7 @@ static void print_text(struct npt_cli *cli, const struct request *req, json_t *a
 		if (wanted(&req->replay.tlb, rows[i].key))
 			some[n++] = rows[i];
 	some[n] = rows[i];
-	printf("%s, replayed %s\n", req->path,
+	printf("%s, replayed %s\n", strcmp(req->path, "-") ? req->path : "standard input",
 	       req->in_process ? "in this process (no kernel module)" : "by the kernel module");
 	printf("engine soft; TLB %s, %s; guest tables of %u levels, nested tables of %u\n\n",
 	       req->tlb, req->policy ? req->policy : "lru", req->replay.guest_levels,
@@ -502,9 +502,9 @@ static int open_trace(const struct request *req, int *fd, struct npt_trace_reade
 	if (source.fd < 0)
 		return npt_err("replay: %s: %s", req->path, strerror(errno));
 	*fd = source.fd;
-	if (npt_trace_open_source(&source, req->format, trace, err, sizeof(err)))
-		return npt_err("replay: %s", err);
-	return NPT_EXIT_OK;
+	if (!npt_trace_open_source(&source, req->format, trace, err, sizeof(err)))
+		return NPT_EXIT_OK;
+	return signals_wishes() ? npt_err("replay: interrupted") : npt_err("replay: %s", err);
 }
 
 static int replay(struct npt_cli *cli, const struct request *req, struct npt_device *dev,
