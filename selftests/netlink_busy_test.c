@@ -78,7 +78,7 @@ static double seconds(void)
 /* Batch after batch. */
 static void *work(void *arg)
 {
-	FIXTURE_DATA(busy) *self = arg;
+	FIXTURE_DATA(busy) * self = arg;
 	struct npt_batch b = {
 		.size = sizeof(b), .accesses = (uintptr_t)self->rec, .count = BATCH,
 	};
@@ -122,8 +122,8 @@ TEST_F_TIMEOUT(busy, explains_a_vcpu_that_works, 120)
 /* Everything else at the same time, from several sockets. */
 static void *look(void *arg)
 {
-	static const uint8_t cmds[] = { NPT_CMD_VM_GET, NPT_CMD_VCPU_GET, NPT_CMD_STAT_GET };
-	FIXTURE_DATA(busy) *self = arg;
+	FIXTURE_DATA(busy) * self = arg;
+	const uint8_t cmds[] = { NPT_CMD_VM_GET, NPT_CMD_VCPU_GET, NPT_CMD_STAT_GET };
 	struct nlraw_answer a;
 	struct nlraw_msg m;
 	struct nlraw nl;

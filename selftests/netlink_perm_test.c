@@ -258,6 +258,50 @@ TEST_F(perm, host_addresses)
 	EXPECT_EQ(variant->admin ? f.n : 0, f.secrets);
 }
 
+/* Neighbours that nothing seems to divide. */
+struct seam {
+	uint64_t end;
+	uint32_t shift, rights;
+	unsigned int n, seams;
+};
+
+static void on_seam(const struct genlmsghdr *head, struct nlattr **attrs, void *arg)
+{
+	uint32_t rights = nlraw_u32(attrs[NPT_A_TABLE_RIGHTS]);
+	uint32_t shift = nlraw_u32(attrs[NPT_A_TABLE_PAGE_SHIFT]);
+	struct seam *s = arg;
+
+	s->seams += s->n && s->end == nlraw_u64(attrs[NPT_A_TABLE_START]) &&
+		    s->rights == rights && s->shift == shift;
+	s->end = nlraw_u64(attrs[NPT_A_TABLE_END]);
+	s->rights = rights;
+	s->shift = shift;
+	s->n++;
+}
+
+/* Where host memory is not contiguous is for the administrator alone, too. */
+TEST_F(perm, seams_of_host_memory)
+{
+	static const int order[] = { 20, 5, 17, 9, 21, 6, 10, 18, 7, 19, 8, 4 };
+	struct nlraw_answer a;
+	struct nlraw_msg m;
+	struct seam s = {};
+	uint8_t byte = 1;
+	int i;
+
+	if (!variant->sees)
+		return;
+	/* Pages that are taken one by one are not neighbours in the host. */
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		ASSERT_EQ(0, write_phys(self->vcpu, order[i] * PAGE, &byte, 1));
+	nlraw_init(&m, &self->nl, NPT_CMD_TABLE_GET, NLM_F_DUMP);
+	nlraw_put_u32(&m, NPT_A_TABLE_VM, self->id);
+	nlraw_put_u32(&m, NPT_A_TABLE_DIM, NPT_DIM_NESTED);
+	ASSERT_EQ(0, ask(&self->nl, &m, variant->sender, &a, on_seam, &s));
+	EXPECT_NE(0, s.n);
+	EXPECT_EQ(variant->admin, !!s.seams);
+}
+
 TEST_F(perm, monitor)
 {
 	struct nlraw_answer a;
