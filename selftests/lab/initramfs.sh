@@ -37,7 +37,7 @@ copy_modules()
 	mkdir -p "$2/lib"
 	ln -s ../usr/lib/modules "$2/lib/modules"
 	depmod -b "$2" "$release" || die "depmod failed for the lab"
-	rm -r "$2/lib"
+	rm -r "${2:?}/lib"
 }
 
 fill_base()
