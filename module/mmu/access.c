@@ -169,6 +169,8 @@ static enum npt_walk_end hw_walk(struct npt_cpu *cpu, struct npt_walker *w, u64 
 			    npt_ptr_hpa(cpu->shadow_root->spt), gva);
 	if (r)
 		return r;
+	/* A direct table under guest tables is a piece of a large page. */
+	cpu->fractured |= cpu->fmt && npt_sp_of(w->leaf_ptr)->role.direct;
 	/* What is entered in the TLB and told to the caller is the gpa. */
 	sp = npt_sp_of(w->leaf_ptr);
 	gfn = npt_sp_leaf_gfn(sp, npt_sp_index(w->leaf_ptr));
@@ -216,6 +218,9 @@ static void enter(struct access *a, const struct npt_walker *w, u64 gva)
 
 	a->gpa = w->gpa;
 	a->shift = npt_size_shift(size);
+	/* Also the two halves of a 4 MiB page. */
+	cpu->fractured |= cpu->fmt && (size < npt_tlbv_size(w->guest_rights) ||
+				       (size && cpu->fmt == &npt_fmt_32_pse));
 	npt_tlb_fill(cpu->tlb, a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA,
 		     gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
 }

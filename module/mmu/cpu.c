@@ -125,7 +125,7 @@ void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *mode
 {
 	struct npt_pending_flush f = { .reason = NPT_FL_MODEL };
 
-	npt_cpu_flush(cpu, &f);
+	npt_cpu_flush_tlb(cpu, &f);
 	npt_tlb_destroy(cpu->tlb);
 	use_model(cpu, tlb, model);
 	derive_context(cpu);
@@ -184,10 +184,9 @@ int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs)
 	if (old.cr0 == regs->cr0 && old.cr3 == regs->cr3 &&
 	    old.cr4 == regs->cr4 && old.efer == regs->efer)
 		return 0;
-	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
-		npt_shadow_sync_all(cpu);
+	npt_shadow_flush_begins(cpu->mmu);
 	cpu->root_stale = true;
-	npt_cpu_flush(cpu, &f);
+	npt_cpu_flush_tlb(cpu, &f);
 	return 0;
 }
 
@@ -195,11 +194,13 @@ int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs)
 
 void npt_cpu_invlpg(struct npt_cpu *cpu, u64 gva)
 {
+	struct npt_pending_flush f = {
+		.scope = NPT_FLUSH_ADDRESS, .gva = gva, .reason = NPT_FL_INVLPG,
+	};
+
 	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
 		npt_shadow_sync_addr(cpu, gva);
-	cpu->ctr[NPT_CTR_tlb_flush]++;
-	cpu->ctr[NPT_CTR_flush_invlpg]++;
-	npt_tlb_flush_addr(cpu->tlb, gva, cpu->pcid);
+	npt_cpu_flush_tlb(cpu, &f);
 }
 
 /* SDM vol. 3A, 4.10.4.1: what MOV to CR3 invalidates. */
@@ -213,8 +214,8 @@ bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value)
 		value &= ~BIT_ULL(63);
 	if (!cr3_valid(cpu->mmu, &r, value))
 		return false;
-	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW && !keep)
-		npt_shadow_sync_all(cpu);
+	if (!keep)
+		npt_shadow_flush_begins(cpu->mmu);
 	if (cpu->regs.cr3 != value)
 		cpu->root_stale = true;
 	cpu->regs.cr3 = value;
@@ -236,9 +237,8 @@ void npt_cpu_guest_flush(struct npt_cpu *cpu)
 {
 	struct npt_pending_flush f = { .reason = NPT_FL_GUEST };
 
-	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
-		npt_shadow_sync_all(cpu);
-	npt_cpu_flush(cpu, &f);
+	npt_shadow_flush_begins(cpu->mmu);
+	npt_cpu_flush_tlb(cpu, &f);
 }
 
 void npt_cpu_world_switch(struct npt_cpu *cpu)
@@ -246,7 +246,7 @@ void npt_cpu_world_switch(struct npt_cpu *cpu)
 	struct npt_pending_flush f = { .reason = NPT_FL_SWITCH };
 
 	if (!cpu->vpid_tagged)
-		npt_cpu_flush(cpu, &f);
+		npt_cpu_flush_tlb(cpu, &f);
 }
 
 void npt_cpu_counters(struct npt_cpu *cpu, u64 *out)

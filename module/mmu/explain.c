@@ -159,8 +159,16 @@ int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_
 			break;
 		m = mend(cpu, e, missing, write);
 	}
-	if (m == LOOK_LAST || m == LOOK_EMULATE) {
+	if (m != LOOK_AGAIN) {
+		u32 status = e->status;
+		u64 gpa = e->gpa;
+
+		/* Mending may have brought in tables that could not be read before. */
 		explain_once(cpu, e, ent, room, &missing, &write);
+		if (m == GIVE_UP) {
+			e->status = status;
+			e->gpa = gpa;
+		}
 		/* The shadow tables never allow it, and still the access ends well. */
 		if (m == LOOK_EMULATE && e->hpa)
 			e->status = NPT_STATUS_OK;

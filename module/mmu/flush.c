@@ -32,7 +32,22 @@ void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason)
 	npt_sp_free_zapped(mmu);
 }
 
-void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f)
+/*
+ * SDM vol. 3A, 4.10.4.1: INVLPG of any address in a page drops all entries for
+ * that page. A guest page that smaller nested or shadow leaves have broken up
+ * has many, and nobody knows where: then everything goes, as on processors.
+ */
+static void flush_address(struct npt_cpu *cpu, u64 gva)
+{
+	if (!cpu->fractured) {
+		npt_tlb_flush_addr(cpu->tlb, gva, cpu->pcid);
+		return;
+	}
+	npt_tlb_flush_all(cpu->tlb);
+	cpu->fractured = false;
+}
+
+void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 {
 	cpu->ctr[NPT_CTR_tlb_flush]++;
 	(*flush_counter(cpu, f->reason))++;
@@ -41,11 +56,18 @@ void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 		npt_tlb_flush_pcid(cpu->tlb, f->pcid);
 		break;
 	case NPT_FLUSH_ADDRESS:
-		npt_tlb_flush_addr(cpu->tlb, f->gva, cpu->pcid);
+		flush_address(cpu, f->gva);
 		break;
 	default:
 		npt_tlb_flush_all(cpu->tlb);
+		cpu->fractured = false;
 	}
+}
+
+void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f)
+{
+	npt_shadow_flush_begins(cpu->mmu);
+	npt_cpu_flush_tlb(cpu, f);
 }
 
 void npt_cpu_obey(struct npt_cpu *cpu)
@@ -58,10 +80,10 @@ void npt_cpu_obey(struct npt_cpu *cpu)
 		struct npt_pending_flush all = { .reason = mmu->flush_reason };
 
 		cpu->flush_seen = mmu->flush_seq;
-		npt_cpu_flush(cpu, &all);
+		npt_cpu_flush_tlb(cpu, &all);
 	}
 	for (i = 0; i < cpu->nr_pending; i++)
-		npt_cpu_flush(cpu, &cpu->pending[i]);
+		npt_cpu_flush_tlb(cpu, &cpu->pending[i]);
 	cpu->nr_pending = 0;
 }
 
@@ -70,6 +92,7 @@ void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 	struct npt_mmu *mmu = cpu->mmu;
 
 	npt_write_lock(&mmu->lock);
+	npt_shadow_sync_all(mmu);
 	if (cpu->nr_pending == NPT_PENDING_FLUSHES) {
 		/* Too many to remember: one flush of everything serves them all. */
 		cpu->pending[0] = (struct npt_pending_flush){ .reason = f->reason };

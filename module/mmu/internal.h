@@ -36,6 +36,8 @@ void npt_page_free_later(struct npt_mmu *mmu, void *page);
 
 /* Lock held for writing: all vCPUs flush before they go on; then free what waited. */
 void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason);
+/* Flush the TLB alone, whatever shadow tables say. */
+void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f);
 /* Lock held either way, by the vCPU's thread: catch up with flushes asked for. */
 void npt_cpu_obey(struct npt_cpu *cpu);
 static inline bool npt_cpu_behind(const struct npt_cpu *cpu)
@@ -179,12 +181,16 @@ void npt_shadow_recycle(struct npt_mmu *mmu);
 
 /* Guest wrote @len bytes at @gpa of a tracked table. Lock held for writing. */
 void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
+/* The walker set A or D in the guest entry at @gpa. Lock held for writing. */
+void npt_shadow_ad_marked(struct npt_mmu *mmu, u64 gpa);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
-/* Before an INVLPG (@gva) or a flush takes effect. Takes the lock. */
+/* Bring every table back in step. Lock held for writing. */
+void npt_shadow_sync_all(struct npt_mmu *mmu);
+/* Before an INVLPG of @gva, or a flush, takes effect. Take the lock. */
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva);
-void npt_shadow_sync_all(struct npt_cpu *cpu);
+void npt_shadow_flush_begins(struct npt_mmu *mmu);
 /* Make every leaf that maps @gfn read-only; true if one was writable. */
 bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn);
 

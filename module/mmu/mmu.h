@@ -186,6 +186,7 @@ struct npt_cpu {
 	bool pke;		/* CR4.PKE in long mode */
 	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
 	bool pwc_guest, pwc_nested, ntlb;	/* caches that the TLB model has */
+	bool fractured;		/* the TLB may hold pieces of a larger guest page */
 
 	/* shadow mode */
 	struct npt_sp *shadow_root;	/* holds a root count; changed under mmu->lock for writing */
@@ -255,7 +256,10 @@ u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 		    struct npt_access_result *res, u8 *data, u32 data_len,
 		    bool stop, u32 *failed);
 
-/* Flush this vCPU's TLB now (its own thread, under its mutex). */
+/*
+ * Flush as the guest would, out-of-sync shadow tables too: this vCPU's TLB now
+ * (its own thread, under its mutex, without mmu->lock).
+ */
 void npt_cpu_flush(struct npt_cpu *cpu, const struct npt_pending_flush *f);
 /* Ask a vCPU that may be running to flush before its next access. Takes mmu->lock for writing. */
 void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f);

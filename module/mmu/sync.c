@@ -92,6 +92,25 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len)
 	}
 }
 
+/*
+ * The accessed bit is a reserved one in PDPTEs: a page directory whose entries
+ * are marked and that serves as a PDPT too no longer does.
+ */
+void npt_shadow_ad_marked(struct npt_mmu *mmu, u64 gpa)
+{
+	u64 gfn = gpa >> 12;
+	unsigned int i, last;
+	struct npt_sp *sp;
+
+	npt_assert_write(&mmu->lock);
+	hlist_for_each_entry(sp, gfn_bucket(mmu, gfn), by_gfn) {
+		if (sp->gfn != gfn || sp->role.format != NPT_RF_PAE || sp->role.level != 3 ||
+		    !touched_entries(sp, gpa & 4095, 8, &i, &last))
+			continue;
+		npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
+	}
+}
+
 /* --- out of sync and back ---------------------------------------------------- */
 
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
@@ -166,6 +185,7 @@ void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
 	sp->unsync = false;
 	list_del(&sp->unsync_link);
 	mmu->ctr[NPT_CTR_mmu_unsync]--;
+	mmu->ctr[NPT_CTR_mmu_unsync_sync]++;
 	if (npt_rmap_wrprot(mmu, sp->gfn) || mmu->tlbs_dirty)
 		mmu->need_flush = true;
 }
@@ -179,19 +199,22 @@ static void finish_sync(struct npt_mmu *mmu)
 	npt_flush_cpus(mmu, NPT_FL_SHADOW);
 }
 
-void npt_shadow_sync_all(struct npt_cpu *cpu)
+void npt_shadow_sync_all(struct npt_mmu *mmu)
 {
-	struct npt_mmu *mmu = cpu->mmu;
 	struct npt_sp *sp, *next;
 
-	if (!READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
+	npt_assert_write(&mmu->lock);
+	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link)
+		npt_shadow_sync_sp(mmu, sp);
+	finish_sync(mmu);
+}
+
+void npt_shadow_flush_begins(struct npt_mmu *mmu)
+{
+	if (mmu->cfg.mode != NPT_MMU_SHADOW || !READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
 		return;
 	npt_write_lock(&mmu->lock);
-	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link) {
-		npt_shadow_sync_sp(mmu, sp);
-		cpu->ctr[NPT_CTR_mmu_unsync_sync]++;
-	}
-	finish_sync(mmu);
+	npt_shadow_sync_all(mmu);
 	npt_write_unlock(&mmu->lock);
 }
 
@@ -226,7 +249,6 @@ void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva)
 	sp = leaf_table(cpu, gva);
 	if (sp && sp->unsync) {
 		npt_shadow_sync_sp(mmu, sp);
-		cpu->ctr[NPT_CTR_mmu_unsync_sync]++;
 		finish_sync(mmu);
 	}
 	npt_write_unlock(&mmu->lock);

@@ -110,7 +110,7 @@ X(host_map_retry, vcpu, counter, pages,					\
   "of these, thrown away because the host changed its mapping meanwhile") \
 /* shadow paging */							\
 X(mmu_pte_write, vcpu, counter, writes, "guest writes to shadowed tables, caught") \
-X(mmu_unsync_sync, vcpu, counter, tables, "out-of-sync shadow tables brought back in step") \
+X(mmu_unsync_sync, vm, counter, tables, "out-of-sync shadow tables brought back in step") \
 X(mmu_root_reuse, vcpu, counter, switches, "changes of the shadow root served by a table that was there") \
 X(mmu_root_new, vcpu, counter, switches, "changes of the shadow root that built a new one") \
 /* flushes: each has one reason */					\
