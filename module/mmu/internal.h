@@ -181,8 +181,6 @@ void npt_shadow_recycle(struct npt_mmu *mmu);
 
 /* Guest wrote @len bytes at @gpa of a tracked table. Lock held for writing. */
 void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
-/* The walker set A or D in the guest entry at @gpa. Lock held for writing. */
-void npt_shadow_ad_marked(struct npt_mmu *mmu, u64 gpa);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);

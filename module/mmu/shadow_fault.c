@@ -282,10 +282,6 @@ static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 		goto unlock;
 	}
 	*end = npt_walk_guest(w, gva);
-	if (w->ad_updates && cpu->fmt == &npt_fmt_pae) {
-		npt_shadow_ad_marked(mmu, w->path->entry_gpa[2]);
-		npt_shadow_ad_marked(mmu, w->path->entry_gpa[1]);
-	}
 	if (*end == NPT_WALK_OK) {
 		*outcome = fill(cpu, w, gva);
 		done = true;
@@ -313,7 +309,6 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 
 	for (;;) {
 		npt_walker_init(&w, cpu, out->op, out->user);
-		memset(&path, 0, sizeof(path));
 		w.set_ad = true;
 		w.path = &path;
 		if (npt_cache_fill(cpu->mmu, &cpu->cache))

@@ -92,25 +92,6 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len)
 	}
 }
 
-/*
- * The accessed bit is a reserved one in PDPTEs: a page directory whose entries
- * are marked and that serves as a PDPT too no longer does.
- */
-void npt_shadow_ad_marked(struct npt_mmu *mmu, u64 gpa)
-{
-	u64 gfn = gpa >> 12;
-	unsigned int i, last;
-	struct npt_sp *sp;
-
-	npt_assert_write(&mmu->lock);
-	hlist_for_each_entry(sp, gfn_bucket(mmu, gfn), by_gfn) {
-		if (sp->gfn != gfn || sp->role.format != NPT_RF_PAE || sp->role.level != 3 ||
-		    !touched_entries(sp, gpa & 4095, 8, &i, &last))
-			continue;
-		npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
-	}
-}
-
 /* --- out of sync and back ---------------------------------------------------- */
 
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
