@@ -21,7 +21,7 @@
  * that the cost of a call vanishes, small enough that a batch ends in a
  * fraction of a second and its data area may be allocated whole.
  *
- * NPT_MIN_TABLE_PAGES (64): one access needs a walk's worth of tables in both
+ * NPT_MIN_TABLE_PAGES (128): one access needs a walk's worth of tables in both
  * dimensions at the same time; below that nothing could make progress.
  */
 

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
+#include <linux/stringify.h>
 #include "limits.h"
 #include "npt.h"
 
@@ -101,4 +102,5 @@ MODULE_PARM_DESC(engine, "What runs a VM whose creator did not choose: auto (the
 module_param_cb(mmu, &mmu_ops, NULL, 0644);
 MODULE_PARM_DESC(mmu, "MMU mode of a VM whose creator did not choose: native, shadow, nested (the default)");
 module_param_cb(max_table_pages, &table_pages_ops, &max_table_pages, 0644);
-MODULE_PARM_DESC(max_table_pages, "Cap on a VM's pages of tables where its creator set none, at least 64");
+MODULE_PARM_DESC(max_table_pages, "Cap on a VM's pages of tables where its creator set none, at least "
+		 __stringify(NPT_MIN_TABLE_PAGES));

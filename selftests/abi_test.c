@@ -352,6 +352,70 @@ TEST_F(abi, no_fds_left)
 	EXPECT_LE(0, call_value(self->vm, KVM_CREATE_VCPU, 1));
 }
 
+/* --- module parameters ------------------------------------------------------- */
+
+#define PARAMETERS "/sys/module/npt/parameters/"
+
+static int set_parameter(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, value, strlen(value)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* A program that knows KVM's calls alone runs in the mode that root chose. */
+TEST_F(abi, parameters)
+{
+	static const struct {
+		const char *value;
+		unsigned int mmu;
+	} modes[] = {
+		{ "native", NPT_MMU_NATIVE },
+		{ "shadow\n", NPT_MMU_SHADOW },
+		{ "nested", NPT_MMU_NESTED },
+	};
+	struct npt_caps caps = { .size = sizeof(caps) };
+	char text[16];
+	unsigned int i;
+	int vm;
+
+	if (access(PARAMETERS "mmu", W_OK))
+		SKIP(return, "needs root");
+	for (i = 0; i < 3; i++) {
+		struct npt_vm_info info = { .size = sizeof(info) };
+
+		ASSERT_EQ(0, set_parameter(PARAMETERS "mmu", modes[i].value));
+		vm = call_value(self->dev, KVM_CREATE_VM, 0);
+		ASSERT_LE(0, vm);
+		EXPECT_EQ(0, call(vm, NPT_VM_INFO, &info));
+		EXPECT_EQ(modes[i].mmu, info.mmu);
+		EXPECT_EQ(0, call(self->dev, NPT_GET_CAPS, &caps));
+		EXPECT_EQ(modes[i].mmu, caps.default_mmu);
+		close(vm);
+	}
+	EXPECT_EQ(-EINVAL, set_parameter(PARAMETERS "mmu", "default"));
+	EXPECT_EQ(-EINVAL, set_parameter(PARAMETERS "mmu", "x"));
+
+	EXPECT_EQ(0, set_parameter(PARAMETERS "engine", "soft"));
+	EXPECT_EQ(0, set_parameter(PARAMETERS "engine", "auto"));
+	EXPECT_EQ(-EINVAL, set_parameter(PARAMETERS "engine", "default"));
+	EXPECT_EQ(-EOPNOTSUPP, set_parameter(PARAMETERS "engine", "svm"));
+	EXPECT_EQ(-EOPNOTSUPP, set_parameter(PARAMETERS "engine", "vmx"));
+
+	snprintf(text, sizeof(text), "%u", NPT_MIN_TABLE_PAGES - 1);
+	EXPECT_EQ(-EINVAL, set_parameter(PARAMETERS "max_table_pages", text));
+	EXPECT_EQ(-EINVAL, set_parameter(PARAMETERS "max_table_pages", "4194305"));
+	snprintf(text, sizeof(text), "%u", NPT_MIN_TABLE_PAGES);
+	EXPECT_EQ(0, set_parameter(PARAMETERS "max_table_pages", text));
+	EXPECT_EQ(0, call(self->dev, NPT_GET_CAPS, &caps));
+	EXPECT_EQ(NPT_MIN_TABLE_PAGES, caps.default_table_pages);
+	EXPECT_EQ(0, set_parameter(PARAMETERS "max_table_pages", "65536"));
+}
+
 /* --- a VM ------------------------------------------------------------------ */
 
 TEST_F(abi, create_vcpu)
