@@ -4,7 +4,8 @@
 
 # Only from the line on that init writes when it starts: what the kernel says
 # about the emulator's hardware while it boots is not ours.
-splat_pattern='BUG:|WARNING: |Oops|general protection fault|KASAN|UBSAN:|kmemleak: '
+# A program's own fault ("traps: ... general protection fault ip:") is not a splat.
+splat_pattern='BUG:|WARNING: |Oops|general protection fault[,:]|KASAN|UBSAN:|kmemleak: '
 splat_pattern+='|unable to handle|INFO: task .* blocked for|INFO: possible recursive'
 splat_pattern+='|INFO: trying to register|detected stalls?|self-detected stall'
 splat_pattern+='|soft lockup|hard LOCKUP|Kernel panic|refcount_t:|corruption'
