@@ -66,7 +66,9 @@ static bool expect(struct query *q, struct match *m)
 	m->found = false;
 	q->fn = collect;
 	q->arg = m;
-	return each_allowed(q) && !m->full;
+	if (!each_allowed(q) || m->full)
+		return false;
+	return !(m->strict && q->c->pae && ref_spoils_pdpte(&m->first.ref));
 }
 
 /*
@@ -75,12 +77,16 @@ static bool expect(struct query *q, struct match *m)
  */
 static bool beyond_memory(const struct coh *c, const struct query *q, const struct match *m)
 {
-	const struct env_answer *a = &m->first.answer;
-
-	return c->env.mmu.cfg.mode == NPT_MMU_NATIVE && q->op == NPT_OP_FETCH &&
-		m->res->source != NPT_SOURCE_WALK && m->res->status == NPT_STATUS_OK &&
-		m->res->page_shift > 12 && m->res->gpa == a->gpa &&
-		(a->status == NPT_STATUS_MMIO || a->status == NPT_STATUS_HOST_FAULT);
+	if (c->env.mmu.cfg.mode != NPT_MMU_NATIVE || q->op != NPT_OP_FETCH ||
+	    m->res->source == NPT_SOURCE_WALK || m->res->status != NPT_STATUS_OK ||
+	    m->res->page_shift == 12)
+		return false;
+	for (unsigned int i = 0; i < m->n; i++)
+		if (m->res->gpa == m->answer[i].gpa &&
+		    (m->answer[i].status == NPT_STATUS_MMIO ||
+		     m->answer[i].status == NPT_STATUS_HOST_FAULT))
+			return true;
+	return false;
 }
 
 static void show_mismatch(const struct npt_access_result *res, const struct match *m)

@@ -445,6 +445,9 @@ void env_limit(struct env *env, struct ref_out *out)
 {
 	bool always = env->mmu.cfg.mode == NPT_MMU_NESTED;
 
+	if (always && out->end == REF_NOMEM &&
+	    env_status(env, out->gpa, true) == NPT_STATUS_READONLY)
+		out->end = REF_ROM;	/* read-only and taken by the host: the slot decides */
 	for (unsigned int i = 0; i < out->n; i++) {
 		struct ref_step *s = &out->step[i];
 

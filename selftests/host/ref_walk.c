@@ -324,6 +324,16 @@ static void walk_long(const struct walk *w, unsigned int levels)
 	finish(w, e & frame, 12);
 }
 
+bool ref_spoils_pdpte(const struct ref_out *out)
+{
+	if (!out->n || out->step[0].level != 3 || out->step[0].bytes != 8)
+		return false;
+	for (unsigned int i = 1; i < out->n; i++)
+		if (out->step[i].gpa == out->step[0].gpa)
+			return true;
+	return false;
+}
+
 void ref_walk(const struct ref_cpu *cpu, const struct ref_mem *mem, uint64_t gva,
 	      enum ref_kind kind, bool user, struct ref_out *out)
 {

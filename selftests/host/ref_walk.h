@@ -99,6 +99,13 @@ struct ref_out {
 /* The number of table levels in force: 0 (paging off), 2, 3, 4, 5. */
 unsigned int ref_levels(const struct ref_cpu *cpu);
 
+/*
+ * PAE: does this walk use its PDPTE as another entry too? Then it sets a bit
+ * there that is reserved in a PDPTE, and a processor that walks anew, for
+ * whatever reason, before the access is done finds it.
+ */
+bool ref_spoils_pdpte(const struct ref_out *out);
+
 void ref_walk(const struct ref_cpu *cpu, const struct ref_mem *mem, uint64_t gva,
 	      enum ref_kind kind, bool user, struct ref_out *out);
 

@@ -17,9 +17,17 @@ struct rnd {
 	bool dry;		/* the bytes are used up: end the test */
 };
 
+/* splitmix64's mixing, also of seeds: neighbours must not give shifted sequences. */
+static inline uint64_t rnd_mix(uint64_t z)
+{
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
 static inline void rnd_seed(struct rnd *r, uint64_t seed)
 {
-	*r = (struct rnd){ .state = seed * 0x9e3779b97f4a7c15ull + 1 };
+	*r = (struct rnd){ .state = rnd_mix(seed * 0x9e3779b97f4a7c15ull + 1) };
 }
 
 static inline void rnd_bytes(struct rnd *r, const uint8_t *bytes, size_t n)
@@ -42,18 +50,12 @@ static inline uint64_t rnd_take(struct rnd *r, unsigned int n)
 	return v;
 }
 
-/* splitmix64 */
 static inline uint64_t rnd64(struct rnd *r)
 {
-	uint64_t z;
-
 	if (r->bytes)
 		return rnd_take(r, 8);
 	r->state += 0x9e3779b97f4a7c15ull;
-	z = r->state;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
+	return rnd_mix(r->state);
 }
 
 /* 0..@n-1 */

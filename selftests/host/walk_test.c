@@ -78,6 +78,17 @@ static bool agree(const struct npt_access_result *res, const struct env_answer *
 		 res->gpa == a->gpa);
 }
 
+/*
+ * The walk before has set accessed bits in a table that serves as PDPT as well,
+ * where they are reserved. Shadow tables need not see that, as processors that
+ * hold PDPTEs in registers don't (SDM 4.4.1).
+ */
+static bool pdpte_spoilt(struct uni *u, const struct ref_out *ref)
+{
+	return u->env.mmu.cfg.mode == NPT_MMU_SHADOW && u->levels == 3 && ref->n == 1 &&
+		ref->why == REF_WHY_RSVD && (ref->step[0].value & 0x60);
+}
+
 static void one_access(struct uni *u)
 {
 	struct rnd *r = u->rnd;
@@ -91,6 +102,8 @@ static void one_access(struct uni *u)
 
 	env_ref(cpu, gva, op, user, &ref);
 	env_answer(&u->env, &ref, op, &a);
+	if (u->levels == 3 && ref_spoils_pdpte(&ref))
+		return;
 	env_access(cpu, gva, op, user, &res);
 	test_cases++;
 	if (!agree(&res, &a)) {
@@ -114,6 +127,8 @@ static void one_access(struct uni *u)
 	env_ref(cpu, gva, op, user, &ref);
 	env_answer(&u->env, &ref, op, &a);
 	env_access(cpu, gva, op, user, &res);
+	if (pdpte_spoilt(u, &ref))
+		return;
 	if (!agree(&res, &a)) {
 		show(u, gva, op, user, &res, &a, &ref);
 		FAIL("the second answer differs from the reference's");
