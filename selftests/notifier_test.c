@@ -234,6 +234,32 @@ TEST_F(notifier, shared_file)
 	close(fd);
 }
 
+/*
+ * MADV_FREE makes a page clean but leaves it writable in the host's tables: a
+ * guest's write afterwards must still keep the page from being thrown away.
+ */
+TEST_F(notifier, free_lazily)
+{
+	uint64_t v, got;
+	unsigned int i;
+
+	for (i = 16; i < 48; i++) {
+		v = i;
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu[0], i * PAGE, &v, 8));
+	}
+	ASSERT_EQ(0, madvise(self->mem + 16 * PAGE, 32 * PAGE, MADV_FREE));
+	for (i = 16; i < 48; i++) {
+		v = 1000 + i;
+		ASSERT_EQ(NPT_STATUS_OK, i & 1 ? write_virt(self->vcpu[0], i * PAGE, &v, 8) :
+						 write_phys(self->vcpu[1], i * PAGE, &v, 8));
+	}
+	ASSERT_EQ(0, madvise(self->mem + 16 * PAGE, 32 * PAGE, MADV_PAGEOUT));
+	for (i = 16; i < 48; i++) {
+		EXPECT_EQ(NPT_STATUS_OK, read_virt(self->vcpu[0], i * PAGE, &got, 8));
+		EXPECT_EQ(1000 + i, got);
+	}
+}
+
 /* --- while vCPUs run ----------------------------------------------------------- */
 
 /* A thread that drives one vCPU: writes its pages, reads them back both ways. */

@@ -4,6 +4,7 @@
  * the guest makes, in batches; the MMU executes them. KVM_RUN, having no
  * processor to run the guest on, gets as far as fetching one instruction.
  */
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -13,10 +14,11 @@
 #include "../limits.h"
 #include "../npt.h"
 
-/* What a vCPU keeps from batch to batch; made at the first one. */
+/* What a vCPU keeps from batch to batch: room for the largest chunk so far. */
 struct soft_cpu {
-	struct npt_access rec[NPT_BATCH_CHUNK];
-	struct npt_access_result res[NPT_BATCH_CHUNK];
+	u32 room;
+	struct npt_access *rec;		/* within the same allocation */
+	struct npt_access_result *res;	/* likewise */
 };
 
 static int soft_probe(const char **why)
@@ -81,13 +83,31 @@ static int batch_check(const struct npt_batch *b)
 	return 0;
 }
 
+static struct soft_cpu *soft_cpu_alloc(u32 room)
+{
+	struct soft_cpu *soft;
+
+	soft = kvmalloc(sizeof(*soft) + room * (sizeof(*soft->rec) + sizeof(*soft->res)),
+			GFP_KERNEL_ACCOUNT);
+	if (!soft)
+		return NULL;
+	soft->room = room;
+	soft->res = (void *)(soft + 1);
+	soft->rec = (void *)(soft->res + room);
+	return soft;
+}
+
 static int batch_prepare(struct batch *b)
 {
+	u32 need = min(b->user->count, NPT_BATCH_CHUNK);
+
 	b->buf = b->vcpu->engine_data;
-	if (!b->buf) {
-		b->buf = kvmalloc(sizeof(*b->buf), GFP_KERNEL_ACCOUNT);
+	if (!b->buf || b->buf->room < need) {
+		/* A vCPU that is given accesses one by one stays small. */
+		b->buf = soft_cpu_alloc(roundup_pow_of_two(need));
 		if (!b->buf)
 			return -ENOMEM;
+		kvfree(b->vcpu->engine_data);
 		b->vcpu->engine_data = b->buf;
 	}
 	b->data = NULL;
