@@ -236,18 +236,19 @@ static int table(struct nlraw *nl, uint32_t vm, struct progress *p)
 	return nlraw_do(nl, &m, &a, on_range, p);
 }
 
-/* Point every entry of the table at @gpa to @to. */
-static void fill(char *mem, uint64_t gpa, uint64_t to)
+/* Point the first @n entries of the table at @gpa to @to. */
+static void fill(char *mem, uint64_t gpa, int n, uint64_t to)
 {
 	uint64_t *t = (uint64_t *)(mem + gpa);
 	int i;
 
-	for (i = 0; i < 512; i++)
+	memset(t, 0, PAGE);
+	for (i = 0; i < n; i++)
 		t[i] = to | PTE_RWU;
 }
 
 /*
- * Tables that lead to the same empty table again and again: 2^18 paths. The
+ * Tables that lead to the same empty table again and again: 2^13 paths. The
  * dump says how far it came instead of looking without end.
  */
 TEST_F_TIMEOUT(busy, long_and_empty_tables, 120)
@@ -255,14 +256,14 @@ TEST_F_TIMEOUT(busy, long_and_empty_tables, 120)
 	struct progress p = {};
 	char byte;
 
-	fill(self->mem, 0x1000, 0x2000);
-	fill(self->mem, 0x2000, 0x3000);
-	memset(self->mem + 0x3000, 0, PAGE);
+	fill(self->mem, 0x1000, 16, 0x2000);
+	fill(self->mem, 0x2000, 512, 0x3000);
+	fill(self->mem, 0x3000, 0, 0);
+	fill(self->mem, 0x4000, 1, 0x1000);
 	/* So that the tables are in the VM's map. */
 	ASSERT_EQ(0, read_phys(self->vcpu, 0x1000, &byte, 1));
 	ASSERT_EQ(0, read_phys(self->vcpu, 0x2000, &byte, 1));
 	ASSERT_EQ(0, read_phys(self->vcpu, 0x3000, &byte, 1));
-	((uint64_t *)(self->mem + 0x4000))[0] = 0x1000 | PTE_RWU;
 	ASSERT_EQ(0, read_phys(self->vcpu, 0x4000, &byte, 1));
 	ASSERT_EQ(0, long_mode(self->vcpu, 0x4000));
 	ASSERT_EQ(0, table(&self->nl, self->id, &p));
@@ -278,7 +279,7 @@ TEST_F_TIMEOUT(busy, tables_without_end, 60)
 	char buf[16384];
 	int i;
 
-	fill(self->mem, 0x1000, 0x1000);
+	fill(self->mem, 0x1000, 512, 0x1000);
 	ASSERT_EQ(0, read_phys(self->vcpu, 0x1000, buf, 1));
 	ASSERT_EQ(0, long_mode(self->vcpu, 0x1000));
 	ASSERT_LE(0, nlraw_open_like(&nl, &self->nl));
