@@ -114,6 +114,7 @@ union npt_role {
 		u32 format:3;	/* enum npt_role_format */
 		u32 nx:1;	/* EFER.NXE: bit 63 means NX, else reserved */
 		u32 global:1;	/* CR4.PGE: global pages are global */
+		u32 key:4;	/* direct, in a large page: its protection key */
 	};
 };
 
@@ -188,6 +189,8 @@ void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
 void npt_shadow_sync_all(struct npt_mmu *mmu);
 /* Before an INVLPG of @gva, or a flush, takes effect. Take the lock. */
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva);
+/* The first of these with the lock held for writing. */
+void npt_shadow_sync_leaf(struct npt_cpu *cpu, u64 gva);
 void npt_shadow_flush_begins(struct npt_mmu *mmu);
 /* Make every leaf that maps @gfn read-only; true if one was writable. */
 bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn);

@@ -119,6 +119,7 @@ static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_wal
 		if (!(w->guest_rights & NPT_TLBV_D))
 			role.rights &= ~NPT_TLBV_W;
 		role.global = !!(w->guest_rights & NPT_TLBV_G);
+		role.key = (w->guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15;
 		*gfn = (w->gpa >> 12) & ~(BIT_ULL(9 * child) - 1);
 		return role;
 	}
@@ -286,6 +287,8 @@ static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 		*outcome = fill(cpu, w, gva);
 		done = true;
 	} else if (*end == NPT_WALK_FAULT) {
+		/* As a processor drops what it cached of a page that faults. */
+		npt_shadow_sync_leaf(cpu, gva);
 		*outcome = NPT_FAULT_GUEST;
 		done = true;
 	}

@@ -219,18 +219,24 @@ static struct npt_sp *leaf_table(struct npt_cpu *cpu, u64 gva)
 	return sp;
 }
 
+void npt_shadow_sync_leaf(struct npt_cpu *cpu, u64 gva)
+{
+	struct npt_sp *sp = leaf_table(cpu, gva);
+
+	npt_assert_write(&cpu->mmu->lock);
+	if (!sp || !sp->unsync)
+		return;
+	npt_shadow_sync_sp(cpu->mmu, sp);
+	finish_sync(cpu->mmu);
+}
+
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva)
 {
 	struct npt_mmu *mmu = cpu->mmu;
-	struct npt_sp *sp;
 
 	if (!READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
 		return;
 	npt_write_lock(&mmu->lock);
-	sp = leaf_table(cpu, gva);
-	if (sp && sp->unsync) {
-		npt_shadow_sync_sp(mmu, sp);
-		finish_sync(mmu);
-	}
+	npt_shadow_sync_leaf(cpu, gva);
 	npt_write_unlock(&mmu->lock);
 }
