@@ -166,7 +166,7 @@ TEST_F_TIMEOUT(busy, many_look_at_once, 120)
  * A vCPU that waits for its memory, which this test does not hand out: who
  * explains is told so soon, and nobody else notices.
  */
-TEST_F_TIMEOUT(busy, vcpu_that_waits_for_user_space, 60)
+TEST_F_TIMEOUT(busy, vcpu_that_waits_for_user_space, 120)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
@@ -272,7 +272,7 @@ TEST_F_TIMEOUT(busy, long_and_empty_tables, 120)
 }
 
 /* A table that points at itself maps 2^36 pages: nobody reads on for ever. */
-TEST_F_TIMEOUT(busy, tables_without_end, 60)
+TEST_F_TIMEOUT(busy, tables_without_end, 120)
 {
 	struct nlraw_msg m;
 	struct nlraw nl;

@@ -122,7 +122,7 @@ static unsigned int wrong(const unsigned int *times)
 	return n;
 }
 
-TEST_F(dump, quiet)
+TEST_F_TIMEOUT(dump, quiet, 120)
 {
 	struct seen s = { .id = self->id, .times = self->times };
 	struct nlraw_answer a;
@@ -170,7 +170,7 @@ TEST_F_TIMEOUT(dump, others_under_change, 120)
 }
 
 /* What changes between two calls of one dump is flagged, for certain. */
-TEST_F(dump, change_in_the_middle)
+TEST_F_TIMEOUT(dump, change_in_the_middle, 120)
 {
 	struct seen s = { .id = self->id, .times = self->times };
 	struct nlraw_answer a;
@@ -190,7 +190,7 @@ TEST_F(dump, change_in_the_middle)
 	close(vm);
 }
 
-TEST_F(dump, tiny_receive_buffer)
+TEST_F_TIMEOUT(dump, tiny_receive_buffer, 120)
 {
 	struct seen s = { .id = self->id, .times = self->times };
 	struct nlraw_answer a;
@@ -202,7 +202,7 @@ TEST_F(dump, tiny_receive_buffer)
 }
 
 /* A dump that nobody reads to its end. */
-TEST_F(dump, abandoned)
+TEST_F_TIMEOUT(dump, abandoned, 120)
 {
 	struct nlraw_msg m;
 	struct nlraw nl;
@@ -217,7 +217,7 @@ TEST_F(dump, abandoned)
 }
 
 /* The VM goes while its counters are listed. */
-TEST_F(dump, vm_goes_in_the_middle)
+TEST_F_TIMEOUT(dump, vm_goes_in_the_middle, 120)
 {
 	struct nlraw_answer a;
 	struct nlraw_msg m;

@@ -148,7 +148,7 @@ static bool is_past(void *arg)
 
 /* --- events ------------------------------------------------------------- */
 
-TEST_F(event, life_in_order)
+TEST_F_TIMEOUT(event, life_in_order, 120)
 {
 	struct npt_create_vm c = vm_args(NPT_MMU_SHADOW);
 	static const uint8_t order[] = {
@@ -189,7 +189,7 @@ TEST_F(event, life_in_order)
 }
 
 /* A vCPU's file keeps its VM, and so does what the VM's file outlived. */
-TEST_F(event, the_last_file_ends_it)
+TEST_F_TIMEOUT(event, the_last_file_ends_it, 120)
 {
 	struct heard h;
 	int vm, vcpu;
@@ -207,7 +207,7 @@ TEST_F(event, the_last_file_ends_it)
 	EXPECT_EQ(NPT_CMD_VM_DEL_NTF, h.cmd);
 }
 
-TEST_F(event, nothing_is_counted_unheard)
+TEST_F_TIMEOUT(event, nothing_is_counted_unheard, 120)
 {
 	struct state before, after;
 	int i;
@@ -249,7 +249,7 @@ static void flood(struct __test_metadata *_metadata, FIXTURE_DATA(event) * self,
 	ASSERT_EQ(-EAGAIN, ret);
 }
 
-TEST_F(event, losses_show_in_the_sequence)
+TEST_F_TIMEOUT(event, losses_show_in_the_sequence, 120)
 {
 	struct heard last, next;
 
@@ -260,7 +260,7 @@ TEST_F(event, losses_show_in_the_sequence)
 }
 
 /* The kernel tells the sender of losses only for those who ask for it. */
-TEST_F(event, losses_that_the_sender_knows)
+TEST_F_TIMEOUT(event, losses_that_the_sender_knows, 120)
 {
 	struct state before, after;
 	struct heard last, next;
@@ -289,7 +289,7 @@ static int heard_stat(struct nlraw *ear, uint32_t vm, struct heard *h)
 	return ret;
 }
 
-TEST_F(event, reports_come_while_somebody_listens)
+TEST_F_TIMEOUT(event, reports_come_while_somebody_listens, 120)
 {
 	struct npt_create_vm c = vm_args(NPT_MMU_NESTED);
 	uint64_t values[NPT_CTR_NR];
@@ -350,7 +350,7 @@ TEST_F(event, reports_come_while_somebody_listens)
 	munmap(mem, MIB);
 }
 
-TEST_F(event, who_leaves_the_group_ends_reports_too)
+TEST_F_TIMEOUT(event, who_leaves_the_group_ends_reports_too, 120)
 {
 	struct heard h;
 	struct state s;
@@ -368,7 +368,7 @@ TEST_F(event, who_leaves_the_group_ends_reports_too)
 }
 
 /* With nothing to report no timer runs; the first VM starts it. */
-TEST_F(event, a_new_vm_starts_reports)
+TEST_F_TIMEOUT(event, a_new_vm_starts_reports, 120)
 {
 	struct heard h;
 	struct state s;
@@ -386,7 +386,7 @@ TEST_F(event, a_new_vm_starts_reports)
 }
 
 /* Listeners that come and go while reports and events are sent. */
-TEST_F(event, fickle_listeners)
+TEST_F_TIMEOUT(event, fickle_listeners, 120)
 {
 	struct nlraw ears[8];
 	struct state s;
@@ -436,7 +436,7 @@ static bool unloads(void *arg)
 	return !unload();
 }
 
-TEST_F(event, module_goes_with_a_listener)
+TEST_F_TIMEOUT(event, module_goes_with_a_listener, 120)
 {
 	struct state s;
 	int vm;
@@ -460,7 +460,7 @@ TEST_F(event, module_goes_with_a_listener)
 }
 
 /* A dump under way holds the module, and only as long as its socket is open. */
-TEST_F(event, module_stays_for_a_dump)
+TEST_F_TIMEOUT(event, module_stays_for_a_dump, 120)
 {
 	struct nlraw_msg m;
 
