@@ -115,7 +115,7 @@ TEST_F_TIMEOUT(busy, explains_a_vcpu_that_works, 120)
 	}
 	self->stop = true;
 	pthread_join(self->thread, NULL);
-	EXPECT_EQ(0, self->result);
+	EXPECT_EQ(0, atomic_load(&self->result));
 	EXPECT_GE(10, busy);
 }
 
@@ -159,7 +159,7 @@ TEST_F_TIMEOUT(busy, many_look_at_once, 120)
 	}
 	self->stop = true;
 	pthread_join(self->thread, NULL);
-	EXPECT_EQ(0, self->result);
+	EXPECT_EQ(0, atomic_load(&self->result));
 }
 
 /*
@@ -206,7 +206,7 @@ TEST_F_TIMEOUT(busy, vcpu_that_waits_for_user_space, 120)
 	self->stop = true;
 	ioctl(fd, UFFDIO_UNREGISTER, &reg.range);
 	pthread_join(self->thread, NULL);
-	EXPECT_EQ(0, self->result);
+	EXPECT_EQ(0, atomic_load(&self->result));
 	close(fd);
 }
 
