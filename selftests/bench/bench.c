@@ -3,7 +3,7 @@
  * Speed of the core, natively and on one core: each figure beside its target.
  *
  *   bench [--trace FILE] [--repeat N] [--records N]   all figures
- *   bench --case NAME:MMU --records N                 one, once, for a counter of instructions
+ *   bench --case STREAM:MODE --records N              one, once, for a counter of instructions
  *
  * CPU time of this thread, counters on, records copied in, best of N repetitions:
  * what else runs on the machine makes a figure worse, never better.
@@ -14,10 +14,6 @@
 #include <time.h>
 
 #include "bench.h"
-
-/* Of the user-space platform of the core: large pages behind tables and guest memory. */
-extern bool npt_shim_hugepages;
-extern size_t npt_shim_arena_size;
 
 static struct {
 	const char *trace;
@@ -362,8 +358,7 @@ static int run_case(struct npt_device *dev, const char *what)
 	struct result r;
 
 	if (!st || mmu < 0) {
-		fprintf(stderr, "bench: %s: expected hit, rmw, cold, random, strided or chase, a colon and an MMU mode\n",
-			what);
+		fprintf(stderr, "bench: %s: expected STREAM:MODE, as in cold:nested\n", what);
 		return 2;
 	}
 	r = run_stream(dev, st, mmu, &tlb, 1);
@@ -374,7 +369,8 @@ static int run_case(struct npt_device *dev, const char *what)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench [--trace FILE] [--repeat N] [--records N] [--case NAME:MMU]\n");
+	fprintf(stderr, "usage: bench [--trace FILE] [--repeat N] [--records N] "
+		"[--case STREAM:MODE]\n");
 	return 2;
 }
 

@@ -11,6 +11,10 @@
 #include "libnpt.h"
 #include "trace.h"
 
+/* Of the core's user-space platform: large pages behind tables and guest memory. */
+extern bool npt_shim_hugepages;
+extern size_t npt_shim_arena_size;
+
 /* Records that are copied in and executed at a time. */
 #define BATCH 65536
 

@@ -479,8 +479,8 @@ int main(void)
 	bench_shadow_faults();
 	bench_pte_write(NPT_MMU_SHADOW, 0, "PTE write + INVLPG + touch, shadow, unsync",
 			0.8 * 5923, 5923);
-	bench_pte_write(NPT_MMU_SHADOW, NPT_VM_NO_UNSYNC, "PTE write + INVLPG + touch, shadow, caught",
-			0.8 * 5923, 5923);
+	bench_pte_write(NPT_MMU_SHADOW, NPT_VM_NO_UNSYNC,
+			"PTE write + INVLPG + touch, shadow, caught", 0.8 * 5923, 5923);
 	bench_pte_write(NPT_MMU_NESTED, 0, "PTE write + INVLPG + touch, nested", 0, 0);
 	bench_invlpg(NPT_MMU_SHADOW, 0.8 * 3495, 3495);
 	bench_invlpg(NPT_MMU_NESTED, 0, 0);
