@@ -369,8 +369,7 @@ static int run_case(struct npt_device *dev, const char *what)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench [--trace FILE] [--repeat N] [--records N] "
-		"[--case STREAM:MODE]\n");
+	fprintf(stderr, "usage: bench [--trace FILE] [--repeat N] [--records N] [--case S:M]\n");
 	return 2;
 }
 
