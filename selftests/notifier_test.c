@@ -5,6 +5,7 @@
  * in threads of their own and check that memory holds what they wrote.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -14,6 +15,9 @@
 #include "kselftest_harness.h"
 #include "utils.h"
 
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
@@ -240,20 +244,29 @@ TEST_F(notifier, shared_file)
  */
 TEST_F(notifier, free_lazily)
 {
+	char *pages = self->mem + 16 * PAGE;
+	size_t size = 32 * PAGE;
 	uint64_t v, got;
+	cpu_set_t one;
 	unsigned int i;
 
+	/* The host keeps what it was told per processor until it looks: MADV_COLD looks. */
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
 	for (i = 16; i < 48; i++) {
 		v = i;
 		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu[0], i * PAGE, &v, 8));
 	}
-	ASSERT_EQ(0, madvise(self->mem + 16 * PAGE, 32 * PAGE, MADV_FREE));
+	ASSERT_EQ(0, madvise(pages, size, MADV_COLD));
+	ASSERT_EQ(0, madvise(pages, size, MADV_FREE));
+	ASSERT_EQ(0, madvise(pages, size, MADV_COLD));
 	for (i = 16; i < 48; i++) {
 		v = 1000 + i;
 		ASSERT_EQ(NPT_STATUS_OK, i & 1 ? write_virt(self->vcpu[0], i * PAGE, &v, 8) :
 						 write_phys(self->vcpu[1], i * PAGE, &v, 8));
 	}
-	ASSERT_EQ(0, madvise(self->mem + 16 * PAGE, 32 * PAGE, MADV_PAGEOUT));
+	ASSERT_EQ(0, madvise(pages, size, MADV_PAGEOUT));
 	for (i = 16; i < 48; i++) {
 		EXPECT_EQ(NPT_STATUS_OK, read_virt(self->vcpu[0], i * PAGE, &got, 8));
 		EXPECT_EQ(1000 + i, got);
