@@ -367,7 +367,7 @@ static int run_case(struct npt_device *dev, const char *what)
 	return 0;
 }
 
-static int usage(void)
+static int bad_options(void)
 {
 	fprintf(stderr, "usage: bench [--trace FILE] [--repeat N] [--records N] [--case S:M]\n");
 	return 2;
@@ -396,10 +396,10 @@ int main(int argc, char **argv)
 		else if (c == 'c')
 			what = optarg;
 		else
-			return usage();
+			return bad_options();
 	}
 	if (optind != argc || !opts.repeat || !opts.records)
-		return usage();
+		return bad_options();
 	npt_shim_hugepages = true;
 	if (what)
 		npt_shim_arena_size = 8ULL << 30;	/* valgrind has no room for more */
