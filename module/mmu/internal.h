@@ -106,7 +106,7 @@ union npt_role {
 	u32 word;
 	struct {
 		u32 level:3;
-		u32 direct:1;	/* no guest table behind it: part of a large page, or paging is off */
+		u32 direct:1;	/* no guest table behind it: in a large page, or paging is off */
 		u32 glue:1;	/* PAE root over a 32-bit page directory */
 		u32 quadrant:2;	/* which part of a 32-bit guest table */
 		u32 offset:7;	/* PAE root: which 32-byte slot of its page */

@@ -31,7 +31,7 @@ struct npt_pfn {
 	u64 hpa;	/* of the 4K page */
 	u64 seq;	/* for ->stale */
 	u64 hva;	/* for ->stale: where the host has it; the core does not look */
-	u8 max_size;	/* NPT_SIZE_*: largest leaf around it that host mapping, slot and alignment allow */
+	u8 max_size;	/* NPT_SIZE_*: largest leaf that host mapping, slot and alignment allow */
 	bool writable;	/* may be mapped writable now */
 };
 
@@ -89,7 +89,7 @@ enum npt_flush_reason {
 };
 
 #define NPT_SP_HASH_BITS 8
-#define NPT_SP_HASH_SIZE (1 << NPT_SP_HASH_BITS)
+#define NPT_SP_HASH_SIZE 256	/* 2 to the power of NPT_SP_HASH_BITS */
 
 /* One VM's MMU. */
 struct npt_mmu {
@@ -100,7 +100,7 @@ struct npt_mmu {
 	u64 map_root;		/* hpa of the map's root table; const after init */
 	u64 plain_table;	/* bits of a map entry that points on, less the address; const */
 	u64 plain_leaf;		/* likewise of a 4K leaf with every right; const */
-	u64 map_refs;		/* entries read to come to a 4K leaf, a byte for each level; const */
+	u64 map_refs;		/* entries read down to a 4K leaf, a byte a level; const */
 	u8 map_shift;		/* lowest address bit that indexes the map's root; const */
 	u8 gpa_bits;		/* guest MAXPHYADDR: what the map can hold; const */
 	bool dead;		/* set once by npt_mmu_bug(); read anywhere */
@@ -112,7 +112,7 @@ struct npt_mmu {
 
 	/* Shadow tables; unused in other modes. */
 	struct hlist_head sp_by_gfn[NPT_SP_HASH_SIZE];		/* struct npt_sp.by_gfn */
-	struct hlist_head sp_by_region[NPT_SP_HASH_SIZE];	/* struct npt_sp.by_region: gfn >> 9 */
+	struct hlist_head sp_by_region[NPT_SP_HASH_SIZE];	/* likewise, by gfn >> 9 */
 	struct list_head sp_active;	/* struct npt_sp.link, oldest first */
 	struct list_head sp_unsync;	/* struct npt_sp.unsync_link */
 	struct list_head sp_zapped;	/* out of every table, freed after the flush */
@@ -181,7 +181,7 @@ struct npt_cpu {
 	u64 rsvd[6][2];		/* reserved bits of guest entries by level, [1]: leaf */
 	u16 pcid;		/* 0 unless CR4.PCIDE and the model is tagged */
 	u8 va_bits;		/* 32, 48 or 57 */
-	u8 allow[16];		/* by W|U|X|D: bit (op + 3 * user) set: allowed without a look at the tables */
+	u8 allow[16];		/* by W|U|X|D: npt_acc_bit(): no look at the tables needed */
 	bool global;		/* CR4.PGE */
 	bool pke;		/* CR4.PKE in long mode */
 	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
@@ -189,11 +189,11 @@ struct npt_cpu {
 	bool fractured;		/* the TLB may hold pieces of a larger guest page */
 
 	/* shadow mode */
-	struct npt_sp *shadow_root;	/* holds a root count; changed under mmu->lock for writing */
+	struct npt_sp *shadow_root;	/* holds a root count; mmu->lock for writing */
 	bool root_stale;	/* registers changed since it was picked */
 
 	u64 flush_seen;		/* mmu->flush_seq that this vCPU has obeyed; mmu->lock */
-	u32 nr_pending;		/* mmu->lock: written under it for writing, drained by this vCPU under it */
+	u32 nr_pending;		/* grows under mmu->lock for writing; this vCPU drains it */
 	struct npt_pending_flush pending[NPT_PENDING_FLUSHES];
 	struct npt_cache cache;
 	bool fatal;		/* ->map said -EINTR: leave the batch */
@@ -236,7 +236,7 @@ void npt_cpu_destroy(struct npt_cpu *cpu);
 
 /* Exchange the TLB model; all entries are dropped, counters stay. -ENOMEM leaves the old one. */
 int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model);
-/* The same in two steps, of which only the first can fail: @tlb is npt_tlb_create(model, cpu->ctr). */
+/* The same in two steps, only the first can fail: @tlb is npt_tlb_create(model, cpu->ctr). */
 void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *model,
 			   struct npt_tlb *tlb);
 

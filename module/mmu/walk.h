@@ -141,7 +141,6 @@ enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva);
 enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,
 				  u64 root, u64 gva);
 
-
 /*
  * Do the rights of a translation (NPT_TLBV_W/U/X) permit the access? Gives
  * NPT_VERDICT_USER, _NX, _SMEP, _WRITE, _SMAP, or 0.

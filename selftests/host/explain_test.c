@@ -214,7 +214,7 @@ static void explain_one(struct uni *u)
 	if (u->env.mmu.cfg.mode == NPT_MMU_SHADOW) {
 		struct ref_out access;
 
-		/* if a shadow entry is made, that sets the bits that it stands for, as an access would */
+		/* a shadow entry that is made sets the bits that it stands for */
 		env_ref(u->env.cpu[0], l.gva, l.op, l.user, &access);
 		explain(&l, NPT_EXPLAIN_FILL);
 		uni_accept_steps(u, &access);

@@ -222,6 +222,7 @@ struct npt_create_vm {
 	__aligned_u64 tlb;
 	__u64 __reserved[3];
 };
+
 #define NPT_CREATE_VM _IO(NPTIO, 0x00)
 
 /* Capability bits of struct npt_caps.features. */
@@ -278,6 +279,7 @@ struct npt_caps {
 	__u32 gpa_bits;
 	__u32 __reserved[3];
 };
+
 #define NPT_GET_CAPS _IO(NPTIO, 0x01)
 
 /* --- calls on a VM (and, where said, on a vCPU) ------------------------ */
@@ -315,6 +317,7 @@ struct npt_vm_info {
 	__u32 slots;
 	__u64 __reserved[2];
 };
+
 #define NPT_VM_INFO _IO(NPTIO, 0x10)
 
 /*
@@ -329,7 +332,7 @@ struct npt_vm_info {
 enum npt_flush_scope {
 	NPT_FLUSH_ALL,		/* everything, global entries too */
 	NPT_FLUSH_TAG,		/* one PCID, global entries stay */
-	NPT_FLUSH_ADDRESS,	/* one page in the present PCID, and global entries of it (INVLPG) */
+	NPT_FLUSH_ADDRESS,	/* one page in the present PCID, or global (INVLPG) */
 };
 
 /**
@@ -349,6 +352,7 @@ struct npt_flush {
 	__u32 pcid;
 	__aligned_u64 gva;
 };
+
 #define NPT_FLUSH _IO(NPTIO, 0x13)
 
 /**
@@ -367,6 +371,7 @@ struct npt_stats {
 	__u32 __reserved;
 	__aligned_u64 values;
 };
+
 #define NPT_STATS _IO(NPTIO, 0x14)
 
 /* --- calls on a vCPU --------------------------------------------------- */
@@ -385,8 +390,10 @@ enum npt_op {
 
 /* Flags of a record. */
 #define NPT_ACCESS_USER (1 << 0)	/* at CPL 3; else supervisor */
-#define NPT_ACCESS_DATA (1 << 1)	/* @data is an offset into the batch's data area: bytes to write, or room for what is read */
-#define NPT_ACCESS_PHYS (1 << 2)	/* @gva is a guest-physical address: no TLB, no guest table */
+/* @data is an offset into the batch's data area: bytes to write, or room for those read. */
+#define NPT_ACCESS_DATA (1 << 1)
+/* @gva is a guest-physical address: no TLB, no guest table. */
+#define NPT_ACCESS_PHYS (1 << 2)
 
 /* Largest size of one access in bytes. */
 #define NPT_ACCESS_MAX_SIZE 65535
@@ -414,7 +421,8 @@ enum npt_status {
 	NPT_STATUS_GUEST_GP,	/* #GP(0): non-canonical address, or a CR3 that MOV refuses */
 	NPT_STATUS_MMIO,	/* no memslot at @gpa */
 	NPT_STATUS_READONLY,	/* write to a read-only memslot at @gpa */
-	NPT_STATUS_HOST_FAULT,	/* the host can't give the page behind @gpa (unmapped, no rights, device memory, poisoned) */
+	/* The host can't give the page behind @gpa: unmapped, no rights, device memory. */
+	NPT_STATUS_HOST_FAULT,
 	NPT_STATUS_BAD_RECORD,	/* the record itself is malformed */
 	NPT_STATUS_NR
 };
@@ -493,6 +501,7 @@ struct npt_batch {
 	__u32 failed;
 	__u32 __reserved[3];
 };
+
 #define NPT_BATCH _IO(NPTIO, 0x20)
 
 /* Which table an entry of a walk belongs to. */
@@ -549,7 +558,7 @@ struct npt_walk_entry {
 #define NPT_WALK_MAX 40
 
 /* Explain flags. */
-#define NPT_EXPLAIN_FILL (1 << 0)	/* mend nested and shadow faults first, as an access would */
+#define NPT_EXPLAIN_FILL (1 << 0)	/* mend nested and shadow faults first */
 
 /**
  * struct npt_explain - NPT_EXPLAIN: every entry that a translation reads, in order
@@ -593,6 +602,7 @@ struct npt_explain {
 	__u32 refs_nested;
 	__u32 __reserved[3];
 };
+
 #define NPT_EXPLAIN _IO(NPTIO, 0x21)
 
 /* --- limits (module/limits.h says why) --------------------------------- */
