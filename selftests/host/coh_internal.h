@@ -117,6 +117,7 @@ void check_tables(struct coh *c, bool loose);
 /* coh_tables.c: random tables and registers */
 
 u64 random_entry(struct coh *c, unsigned int level);
+u64 tweak_entry(struct coh *c, u64 old);
 void choose_layout(struct coh *c);
 /* Fill the tables in memory before any vCPU runs. */
 void fill_tables(struct coh *c);

@@ -8,6 +8,12 @@
 
 static u64 random_leaf_gpa(struct coh *c)
 {
+	unsigned int t;
+
+	if (c->opts->tidy && rnd_bool(c->rnd)) {
+		t = rnd_below(c->rnd, NTABLES);
+		return c->nominal[t] == 1 ? table_gpa(t) : t % NDATA * PAGE_SIZE;
+	}
 	switch (rnd_below(c->rnd, 10)) {
 	case 0:
 		return ROM_GPA + rnd_below(c->rnd, 8) * PAGE_SIZE;
@@ -31,7 +37,7 @@ static u64 random_table_gpa(struct coh *c, unsigned int level)
 
 	do {
 		t = rnd_below(c->rnd, NTABLES);
-	} while (c->nominal[t] != level && ++tries < 12);
+	} while (c->nominal[t] != level && (c->opts->tidy || ++tries < 12));
 	return table_gpa(t);
 }
 
@@ -58,6 +64,10 @@ u64 random_entry(struct coh *c, unsigned int level)
 
 	if (c->levels == 2)
 		e &= 0xffffffff;
+	if (c->opts->tidy && level > 1 && rnd_below(r, 32))
+		return e | (large ? 0x80 : 0) | (pdpte ? 1 : 7);
+	if (c->opts->tidy && rnd_below(r, 6))
+		return e | 7 | rnd_below(r, 4) << 5;
 	if (!rnd_one_in(r, 10))
 		e |= 1;
 	if (pdpte)
@@ -78,6 +88,14 @@ u64 random_entry(struct coh *c, unsigned int level)
 	return e;
 }
 
+/* An entry that differs from @old in one bit that matters. */
+u64 tweak_entry(struct coh *c, u64 old)
+{
+	static const u8 bit[] = { 1, 1, 2, 2, 5, 6, 6, 7, 8, 59, 63, 63, 12 };
+
+	return old ^ 1ull << bit[rnd_below(c->rnd, c->levels == 2 ? 9 : ARRAY_SIZE(bit))];
+}
+
 static unsigned int index_bits(struct coh *c, unsigned int level)
 {
 	return c->levels == 2 ? 10 : c->levels == 3 && level == 3 ? 2 : 9;
@@ -94,11 +112,14 @@ void choose_layout(struct coh *c)
 
 	for (unsigned int t = 0; t < NTABLES; t++)
 		c->nominal[t] = c->levels - rnd_below(r, c->levels);
+	/* tidy: many roots over one path, few page tables that are used all the time */
+	for (unsigned int t = 0; c->opts->tidy && t < NTABLES; t++)
+		c->nominal[t] = t < c->levels + 2u ? 1 : c->levels;
 	for (unsigned int t = 0; t < c->levels; t++)
 		c->nominal[t] = c->levels - t;
 	for (unsigned int l = 1; l <= c->levels; l++)
 		for (unsigned int i = 0; i < NIDX; i++)
-			c->index[l][i] = rnd_below(r, l == 1 || rnd_bool(r) ? 8 : 512) &
+			c->index[l][i] = rnd_below(r, rnd_below(r, 3) ? 8 : 1024) &
 				((1 << index_bits(c, l)) - 1);
 	for (unsigned int p = 0; p < NPAGES; p++) {
 		unsigned int width = level_shift(c, c->levels + 1);
@@ -170,6 +191,8 @@ void random_regs(struct coh *c, struct npt_regs *regs)
 		cr4 |= REF_CR4_SMAP;
 	if (rnd_bool(r))
 		cr4 |= REF_CR4_PKE;
+	if (c->opts->tidy && rnd_bool(r))
+		cr4 &= ~(REF_CR4_SMEP | REF_CR4_SMAP | REF_CR4_PKE);
 	regs->cr4 = cr4;
 	regs->efer &= ~REF_EFER_NXE;
 	if (rnd_below(r, 4))

@@ -131,9 +131,15 @@ static u64 vcpu_gva(struct vcpu *v, u64 gva)
 static unsigned int aim_at_table(struct coh *c, struct query *q, const struct match *m, u64 *entry)
 {
 	unsigned int t = (m->first.answer.gpa - TABLES_GPA) >> 12, l = c->nominal[t];
+	unsigned int at = c->index[l][rnd_below(c->rnd, NIDX)] * entry_size(c);
 
-	q->gva = (q->gva & ~0xfffull) + c->index[l][rnd_below(c->rnd, NIDX)] * entry_size(c);
+	q->gva = (q->gva & ~0xfffull) + at;
 	*entry = random_entry(c, l);
+	if (rnd_bool(c->rnd)) {
+		*entry = 0;
+		memcpy(entry, (u8 *)&c->mirror[t * 512] + at, entry_size(c));
+		*entry = tweak_entry(c, *entry);
+	}
 	return entry_size(c);
 }
 
@@ -162,7 +168,8 @@ static void check_answer(struct coh *c, struct query *q, struct match *m, bool k
 	FAIL("gva %#llx op %u user %u: no allowed answer", q->gva, q->op, q->user);
 }
 
-static void one_access(struct coh *c, struct vcpu *v, unsigned int p)
+/* Gives the gpa of the table entry that was written, 0: none. */
+static u64 one_access(struct coh *c, struct vcpu *v, unsigned int p)
 {
 	struct rnd *r = c->rnd;
 	struct query q = {
@@ -210,19 +217,23 @@ static void one_access(struct coh *c, struct vcpu *v, unsigned int p)
 		v->flushed[v->pcid][p] = ++c->now;
 	if (table && c->opts->disciplined)
 		flush_everywhere(c);
+	return table ? res.gpa : 0;
 }
 
 /* --- the other operations ------------------------------------------------- */
 
-static void table_write(struct coh *c, struct vcpu *v)
+static u64 table_write(struct coh *c, struct vcpu *v)
 {
 	struct rnd *r = c->rnd;
-	unsigned int t = rnd_below(r, NTABLES), l = c->nominal[t], n = 1;
-	unsigned int at = c->index[l][rnd_below(r, NIDX)] * entry_size(c), len;
+	unsigned int t = rnd_below(r, NTABLES), l, n = 1, at, len;
 	u64 e[8], gpa;
 	struct npt_access_result res;
 	u32 done;
 
+	while (c->opts->tidy && c->nominal[t] != 1 && rnd_below(r, 8))
+		t = rnd_below(r, NTABLES);
+	l = c->nominal[t];
+	at = c->index[l][rnd_below(r, NIDX)] * entry_size(c);
 	if (rnd_one_in(r, 8))
 		n = 1 + rnd_below(r, 6);
 	for (unsigned int i = 0; i < n; i++)
@@ -242,9 +253,12 @@ static void table_write(struct coh *c, struct vcpu *v)
 		if (at >= 8)
 			gpa -= 1 + rnd_below(r, 7);
 		break;
-	case 2:	/* present, only accessed and dirty bits change */
+	case 2:
+	case 3:
+	case 4:
+	case 5:	/* one bit changes */
 		memcpy(e, (u8 *)c->mirror + (gpa - TABLES_GPA), len);
-		e[0] ^= rnd_below(r, 4) << 5;
+		e[0] = tweak_entry(c, e[0]);
 		break;
 	}
 	make_room(c, 10);
@@ -263,6 +277,7 @@ static void table_write(struct coh *c, struct vcpu *v)
 	CHECK(env_dirty(&c->env, gpa), "write to %#llx without mark_dirty()", gpa);
 	if (c->opts->disciplined)
 		flush_everywhere(c);
+	return gpa;
 }
 
 /* Is page @q->page in the same large page as @p, by all that may be cached? */
@@ -384,6 +399,18 @@ static void do_mov_cr3(struct coh *c, struct vcpu *v)
 	v->pcid = pcid;
 }
 
+/* Most guests flush what they changed: the pages behind the entry at @gpa. */
+static void flush_behind(struct coh *c, struct vcpu *v, u64 gpa)
+{
+	unsigned int index = (gpa & 0xfff) / entry_size(c);
+
+	if (!c->opts->tidy || !in_tables(gpa) || rnd_one_in(c->rnd, 3))
+		return;
+	for (unsigned int p = 0; p < NPAGES; p++)
+		if ((c->page[p] >> 12 & (PAGE_SIZE / entry_size(c) - 1)) == index)
+			do_invlpg(c, v, p);
+}
+
 static void host_event(struct coh *c)
 {
 	struct rnd *r = c->rnd;
@@ -459,9 +486,9 @@ static void step(struct coh *c)
 	unsigned int what = rnd_below(r, 64);
 
 	if (what < 38) {
-		one_access(c, v, rnd_below(r, NPAGES));
+		flush_behind(c, v, one_access(c, v, rnd_below(r, NPAGES)));
 	} else if (what < 47) {
-		table_write(c, v);
+		flush_behind(c, v, table_write(c, v));
 	} else if (what < 53) {
 		do_invlpg(c, v, rnd_below(r, NPAGES));
 	} else if (what < 57) {

@@ -75,6 +75,7 @@ static void touch(struct env *env, struct rnd *r)
 	if (!leaf.present)
 		return;
 	CHECK_EQ(leaf.hpa, npt_ptr_hpa(env_ptr(env, gpa)), "hpa");
+	CHECK(op == NPT_OP_READ || env_dirty(env, gpa), "gpa %#llx written but not marked", gpa);
 	CHECK(op == NPT_OP_READ || leaf.w, "gpa %#llx isn't writable after a write", gpa);
 	npt_read_lock(&env->mmu.lock);
 	CHECK_EQ(npt_mmu_hpa(&env->mmu, gpa) & ~0xfffull, leaf.hpa & ~0xfffull, "npt_mmu_hpa()");

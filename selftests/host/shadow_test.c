@@ -40,6 +40,7 @@ COHERENCE(shadow_sync, 300, .modes = SHADOW, .steps = 600, .unsync = 0)
 COHERENCE(shadow_unsync, 500, .modes = SHADOW, .steps = 600, .unsync = 1)
 COHERENCE(shadow_tiny, 250, .modes = SHADOW, .steps = 800, .unsync = -1,
 	  .max_table_pages = NPT_MIN_TABLE_PAGES)
+COHERENCE(shadow_tidy, 500, .modes = SHADOW, .tidy = true, .steps = 600, .unsync = 1)
 COHERENCE(others, 250, .modes = OTHERS, .steps = 600, .unsync = -1)
 
 /* With TLBs and walk caches. */
@@ -47,6 +48,8 @@ COHERENCE(tlb_disciplined, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS | TL
 	  .disciplined = true, .steps = 500, .unsync = -1)
 COHERENCE(tlb_loose, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS, .steps = 600,
 	  .unsync = -1)
+COHERENCE(tlb_tidy, 400, .modes = SHADOW, .tlb = TLB_ARRAYS | TLB_WALK, .tidy = true,
+	  .steps = 600, .unsync = -1)
 COHERENCE(walk_caches, 400, .modes = SHADOW | OTHERS, .tlb = TLB_WALK, .steps = 600,
 	  .unsync = -1)
 COHERENCE(all, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS | TLB_WALK, .steps = 800,
@@ -54,8 +57,8 @@ COHERENCE(all, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS | TLB_WALK, .ste
 
 static const struct test tests[] = {
 #define T(name) { "coherence." #name, name }
-	T(shadow_calm), T(shadow_sync), T(shadow_unsync), T(shadow_tiny), T(others),
-	T(tlb_disciplined), T(tlb_loose), T(walk_caches), T(all),
+	T(shadow_calm), T(shadow_sync), T(shadow_unsync), T(shadow_tiny), T(shadow_tidy), T(others),
+	T(tlb_disciplined), T(tlb_loose), T(tlb_tidy), T(walk_caches), T(all),
 };
 
 int main(void)
