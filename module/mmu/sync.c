@@ -114,29 +114,37 @@ bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
 	return true;
 }
 
-/* The guest's entry behind entry @i of a level-1 table; false if it can't be read. */
-static bool guest_pte(struct npt_mmu *mmu, const struct npt_sp *sp, unsigned int i, u64 *pte)
-{
-	const struct npt_format *f = npt_role_guest_format(sp->role.format);
-	u64 offset = f->entry_size == 8 ? i * 8 : (sp->role.quadrant * 512 + i) * 4;
-	u64 hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) | offset);
+/* What comparing a level-1 table with the guest's takes. */
+struct compare {
+	const struct npt_format *f;	/* the guest's */
+	const void *guest;		/* its entries */
+	u64 rsvd;			/* bits that must be clear in them */
+};
 
-	if (!hpa)
-		return false;
-	*pte = f->entry_size == 8 ? READ_ONCE(*(u64 *)npt_hpa_ptr(hpa)) :
-				    READ_ONCE(*(u32 *)npt_hpa_ptr(hpa));
-	return true;
+/* False if the guest's table can't be read. */
+static bool compare_begin(struct npt_mmu *mmu, const struct npt_sp *sp, struct compare *c)
+{
+	u64 rsvd[NPT_MAX_LEVELS + 1][2], hpa;
+
+	c->f = npt_role_guest_format(sp->role.format);
+	npt_format_rsvd(c->f, mmu->gpa_bits, sp->role.nx, rsvd);
+	c->rsvd = rsvd[1][1];
+	/* 32-bit tables have twice the entries of the shadow's. */
+	hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) |
+			       (c->f->entry_size == 4 ? sp->role.quadrant * 2048 : 0));
+	c->guest = hpa ? npt_hpa_ptr(hpa) : NULL;
+	return hpa;
 }
 
 /* Does the shadow leaf still grant no more than the guest's entry? */
-static bool leaf_agrees(struct npt_mmu *mmu, const struct npt_sp *sp, unsigned int i, u64 pte)
+static bool leaf_agrees(const struct compare *c, const struct npt_sp *sp, unsigned int i)
 {
-	const struct npt_format *f = npt_role_guest_format(sp->role.format);
-	const struct npt_format *s = &npt_fmt_4level;
-	u64 rsvd[NPT_MAX_LEVELS + 1][2], spte = sp->spt[i], rights;
+	const struct npt_format *f = c->f, *s = &npt_fmt_4level;
+	u64 spte = sp->spt[i], rights, pte;
 
-	npt_format_rsvd(f, mmu->gpa_bits, sp->role.nx, rsvd);
-	if (!(pte & f->present) || !(pte & f->accessed) || (pte & rsvd[1][1]))
+	pte = f->entry_size == 8 ? READ_ONCE(((const u64 *)c->guest)[i]) :
+				   READ_ONCE(((const u32 *)c->guest)[i]);
+	if (!(pte & f->present) || !(pte & f->accessed) || (pte & c->rsvd))
 		return false;
 	if ((pte & f->level[1].leaf_mask) >> 12 != sp->gfns[i])
 		return false;
@@ -155,13 +163,14 @@ static bool leaf_agrees(struct npt_mmu *mmu, const struct npt_sp *sp, unsigned i
 
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
 {
+	bool readable;
 	unsigned int i;
-	u64 pte;
+	struct compare c;
 
 	npt_assert_write(&mmu->lock);
+	readable = compare_begin(mmu, sp, &c);
 	for (i = 0; i < 512; i++)
-		if (sp->spt[i] &&
-		    (!guest_pte(mmu, sp, i, &pte) || !leaf_agrees(mmu, sp, i, pte)))
+		if (sp->spt[i] && (!readable || !leaf_agrees(&c, sp, i)))
 			npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
 	sp->unsync = false;
 	list_del(&sp->unsync_link);
@@ -219,15 +228,21 @@ static struct npt_sp *leaf_table(struct npt_cpu *cpu, u64 gva)
 	return sp;
 }
 
+/*
+ * One address is spoken of: the other entries of the table may stay as stale as a
+ * TLB might keep them, and the table out of sync. The TLB's own entry is the caller's.
+ */
 void npt_shadow_sync_leaf(struct npt_cpu *cpu, u64 gva)
 {
 	struct npt_sp *sp = leaf_table(cpu, gva);
+	unsigned int i = (gva >> 12) & 511;
+	struct compare c;
 
 	npt_assert_write(&cpu->mmu->lock);
-	if (!sp || !sp->unsync)
+	if (!sp || !sp->unsync || !sp->spt[i])
 		return;
-	npt_shadow_sync_sp(cpu->mmu, sp);
-	finish_sync(cpu->mmu);
+	if (!compare_begin(cpu->mmu, sp, &c) || !leaf_agrees(&c, sp, i))
+		npt_sp_drop_entry(cpu->mmu, sp, i, NPT_ZAP_GUEST);
 }
 
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva)
