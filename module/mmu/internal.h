@@ -185,7 +185,8 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
-/* Bring every table back in step. Lock held for writing. */
+/* Bring every table back in step. Lock held for writing. The first leaves the flush owed. */
+void npt_shadow_sync_tables(struct npt_mmu *mmu);
 void npt_shadow_sync_all(struct npt_mmu *mmu);
 /* Before an INVLPG of @gva, or a flush, takes effect. Take the lock. */
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva);

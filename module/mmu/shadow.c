@@ -80,6 +80,12 @@ struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, uni
 		sync_gfn(mmu, gfn);
 	sp = sp_find(mmu, gfn, role);
 	if (sp) {
+		/*
+		 * Whoever asks is about to reach it by a new way, for which no
+		 * TLB can hold anything: nothing below it may be stale.
+		 */
+		if (role.level > 1)
+			npt_shadow_sync_tables(mmu);
 		list_move_tail(&sp->link, &mmu->sp_active);
 		return sp;
 	}

@@ -189,13 +189,18 @@ static void finish_sync(struct npt_mmu *mmu)
 	npt_flush_cpus(mmu, NPT_FL_SHADOW);
 }
 
-void npt_shadow_sync_all(struct npt_mmu *mmu)
+void npt_shadow_sync_tables(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
 
 	npt_assert_write(&mmu->lock);
 	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link)
 		npt_shadow_sync_sp(mmu, sp);
+}
+
+void npt_shadow_sync_all(struct npt_mmu *mmu)
+{
+	npt_shadow_sync_tables(mmu);
 	finish_sync(mmu);
 }
 
