@@ -52,7 +52,7 @@ static void derive_context(struct npt_cpu *cpu)
 	const struct npt_regs *r = &cpu->regs;
 	bool shadow = cpu->mmu->cfg.mode == NPT_MMU_SHADOW;
 	bool wp = r->cr0 & NPT_CR0_WP || shadow;
-	unsigned int rights, op, user;
+	unsigned int rights, op, user, l;
 
 	cpu->fmt = npt_guest_format(r);
 	cpu->root = cpu->fmt ? r->cr3 & cpu->fmt->root_mask : 0;
@@ -64,6 +64,12 @@ static void derive_context(struct npt_cpu *cpu)
 		cpu->pcid = r->cr3 & 0xfff;
 	if (cpu->fmt)
 		npt_format_rsvd(cpu->fmt, cpu->mmu->gpa_bits, r->efer & NPT_EFER_NX, cpu->rsvd);
+
+	memset(cpu->plain, 0, sizeof(cpu->plain));
+	for (l = 2; cpu->fmt && l <= cpu->fmt->levels; l++)
+		if (cpu->fmt->level[l].has_rights)
+			cpu->plain[l] = cpu->fmt->present | cpu->fmt->accessed |
+					cpu->fmt->level[l].leaf_bits | cpu->rsvd[l][0];
 
 	for (rights = 0; rights < 16; rights++) {
 		cpu->allow[rights] = 0;

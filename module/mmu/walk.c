@@ -139,17 +139,20 @@ static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u
 	struct npt_ntlb_val v;
 	enum npt_walk_end r;
 
+	/* The one for the page itself is told by level 0: the others are for tables. */
+	if (guest_level)
+		want = 0;
+
 	if (!log && likely(w->plain) && likely(!(gpa >> mmu->gpa_bits)) &&
 	    plain_map(mmu, gpa, &out->frame)) {
 		out->rights = RIGHTS_ALL;
 		out->size = NPT_SIZE_4K;
 		out->cost = mmu->map_fmt->levels;
-		if (w->count_stage2) {
-			w->refs_nested += mmu->map_refs;
-			w->uncached += out->cost;
-		}
+		w->plain_walks++;
 		return NPT_WALK_OK;
 	}
+	if (guest_level && w->count_stage2 && mmu->map_fmt->walk_writes)
+		want = NPT_TLBV_W;
 	r = log ? stage2_logged(w, gpa, want, guest_level, &v) :
 		  stage2_any(w, gpa, want, guest_level, &v);
 	*out = v;
@@ -193,11 +196,9 @@ static __always_inline enum npt_walk_end read_entry(struct npt_walker *w, struct
 	if (kind == GUEST) {
 		struct npt_ntlb_val v;
 		enum npt_walk_end r;
-		u64 want = w->count_stage2 && w->cpu->mmu->map_fmt->walk_writes ?
-			   NPT_TLBV_W : 0;
 
 		d->address = d->table + index * f->entry_size;
-		r = stage2(w, d->address, want, d->level, &v, log);
+		r = stage2(w, d->address, 0, d->level, &v, log);
 		d->unread = r;
 		if (unlikely(r))
 			return r;
@@ -261,6 +262,13 @@ static __always_inline enum npt_walk_end levels(struct npt_walker *w, struct dim
 		r = read_entry(w, d, l, kind, log);
 		if (kind == GUEST && unlikely(r))
 			return r;
+		/* Present, accessed, nothing reserved, points on: as most of them are. */
+		if (kind == GUEST && likely((d->entry & w->cpu->plain[d->level]) ==
+					    (f->present | f->accessed))) {
+			d->all &= d->entry;
+			d->any |= d->entry;
+			goto next;
+		}
 		if (unlikely(!(d->entry & f->present)))
 			return deny(w, d, NPT_VERDICT_NOT_PRESENT, f->present, log);
 		if (kind == GUEST) {
@@ -280,6 +288,7 @@ static __always_inline enum npt_walk_end levels(struct npt_walker *w, struct dim
 			if (unlikely(r))
 				return r;
 		}
+next:
 		d->table = d->entry & l->table_mask;
 		if (unlikely(pwc))
 			enter_cached(w, d->addr, d->level, (struct npt_pwc_val){
@@ -463,13 +472,17 @@ static __always_inline enum npt_walk_end finish_leaf(struct npt_walker *w, struc
 {
 	const struct npt_format *f = d->f;
 	unsigned int key = f->pkey_shift ? (d->entry >> f->pkey_shift) & 15 : 0;
+	u64 dirty = d->entry & f->dirty ? NPT_TLBV_D : 0;
 	enum npt_walk_end r;
 
-	w->verdict = npt_check_rights(w->cpu, d->rights, w->op, w->user, wp);
-	w->pkey_denied = f->pkey_shift &&
-			 npt_pkey_denies(w->cpu, d->rights, key, w->op, w->user);
-	if (!w->verdict && w->pkey_denied)
-		w->verdict = NPT_VERDICT_PKEY;
+	if (unlikely(w->cpu->pke || !(w->cpu->allow[d->rights | dirty] &
+				      npt_acc_bit(w->op, w->user)))) {
+		w->verdict = npt_check_rights(w->cpu, d->rights, w->op, w->user, wp);
+		w->pkey_denied = f->pkey_shift &&
+				 npt_pkey_denies(w->cpu, d->rights, key, w->op, w->user);
+		if (!w->verdict && w->pkey_denied)
+			w->verdict = NPT_VERDICT_PKEY;
+	}
 	if (unlikely(w->verdict)) {
 		w->bit = verdict_bit(f, w->verdict);
 		if (log)
@@ -630,9 +643,14 @@ u32 npt_walk_error_code(const struct npt_walker *w)
 
 void npt_walk_account(struct npt_walker *w, bool done)
 {
+	const struct npt_mmu *mmu = w->cpu->mmu;
 	u64 *c = w->cpu->ctr;
 	int l;
 
+	if (w->count_stage2) {
+		w->refs_nested += mmu->map_refs * w->plain_walks;
+		w->uncached += mmu->map_fmt->levels * w->plain_walks;
+	}
 	c[NPT_CTR_ad_updates] += w->ad_updates;
 	if (unlikely(!done)) {
 		c[NPT_CTR_refs_faulted] += npt_refs_sum(w->refs_guest) +

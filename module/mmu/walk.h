@@ -77,6 +77,7 @@ struct npt_walker {
 	u64 refs_guest, refs_nested;	/* packed */
 	u32 saved_pwc_guest, saved_pwc_nested, saved_ntlb;
 	u32 uncached;			/* what the same pass costs without caches */
+	u32 plain_walks;		/* of the map, not yet in the sums above */
 	u32 ad_updates;
 };
 
@@ -113,6 +114,7 @@ static __always_inline void npt_walker_init(struct npt_walker *w, struct npt_cpu
 	w->saved_pwc_nested = 0;
 	w->saved_ntlb = 0;
 	w->uncached = 0;
+	w->plain_walks = 0;
 	w->ad_updates = 0;
 }
 
