@@ -179,7 +179,7 @@ struct npt_cpu {
 	const struct npt_format *fmt;	/* guest tables; NULL: paging is off */
 	u64 root;		/* gpa of the guest's root table */
 	u64 rsvd[6][2];		/* reserved bits of guest entries by level, [1]: leaf */
-	u64 plain[6];		/* by level: bits of an entry that can make it special; 0: always look */
+	u64 plain[6];		/* by level: bits that can make an entry special; 0: always look */
 	u16 pcid;		/* 0 unless CR4.PCIDE and the model is tagged */
 	u8 va_bits;		/* 32, 48 or 57 */
 	u8 allow[16];		/* by W|U|X|D: npt_acc_bit(): no look at the tables needed */
