@@ -137,17 +137,12 @@ static enum npt_fault_outcome fix_shadow(struct npt_cpu *cpu, struct npt_walker 
 
 /* --- one walk, as the mode has it --------------------------------------------- */
 
-static bool shadow_root_ready(struct npt_cpu *cpu)
-{
-	return cpu->shadow_root && !cpu->shadow_root->invalid && !cpu->root_stale;
-}
-
 /* False: no memory for a root. */
 static bool prepare_root(struct npt_cpu *cpu)
 {
 	int err;
 
-	while (unlikely(!shadow_root_ready(cpu))) {
+	while (unlikely(!npt_shadow_root_fits(cpu))) {
 		unlock(cpu);
 		err = npt_shadow_load_root(cpu);
 		lock_and_obey(cpu);

@@ -7,7 +7,7 @@
 /* What the shadow tables say, without building any. */
 static enum npt_walk_end walk_shadow(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
 {
-	if (!cpu->shadow_root || cpu->shadow_root->invalid || cpu->root_stale)
+	if (!npt_shadow_root_fits(cpu))
 		return NPT_WALK_FAULT;
 	return npt_walk_shadow(w, npt_cpu_shadow_format(cpu),
 			       npt_ptr_hpa(cpu->shadow_root->spt), gva);

@@ -22,6 +22,7 @@ void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason)
 	mmu->flush_seq++;
 	mmu->flush_reason = reason;
 	mmu->tlbs_dirty = false;
+	mmu->need_flush = false;
 	mmu->host->kick(mmu);
 	npt_trace_flush(mmu, reason);
 	for (page = mmu->free_later; page; page = next) {

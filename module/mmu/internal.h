@@ -36,6 +36,13 @@ void npt_page_free_later(struct npt_mmu *mmu, void *page);
 
 /* Lock held for writing: all vCPUs flush before they go on; then free what waited. */
 void npt_flush_cpus(struct npt_mmu *mmu, enum npt_flush_reason reason);
+/* The same, if zapping made one due. */
+static inline void npt_flush_owed(struct npt_mmu *mmu, enum npt_flush_reason reason)
+{
+	if (mmu->need_flush)
+		npt_flush_cpus(mmu, reason);
+}
+
 /* Flush the TLB alone, whatever shadow tables say. */
 void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f);
 /* Lock held either way, by the vCPU's thread: catch up with flushes asked for. */
@@ -198,6 +205,12 @@ bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn);
 
 /* Make sure that cpu->shadow_root is right. Takes the lock. -ENOMEM. */
 int npt_shadow_load_root(struct npt_cpu *cpu);
+/* Does the root serve the registers as they are now? Lock held either way. */
+static inline bool npt_shadow_root_fits(const struct npt_cpu *cpu)
+{
+	return cpu->shadow_root && !cpu->shadow_root->invalid && !cpu->root_stale;
+}
+
 /* Let go of the root. Lock held for writing. */
 void npt_shadow_put_root(struct npt_cpu *cpu);
 const struct npt_format *npt_cpu_shadow_format(const struct npt_cpu *cpu);

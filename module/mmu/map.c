@@ -208,10 +208,7 @@ void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
 		if (mmu->cfg.mode == NPT_MMU_SHADOW)
 			npt_shadow_zap_tables(mmu, start, end, reason);
 		start = map_zap(mmu, start, end, reason, ZAP_BUDGET);
-		if (mmu->need_flush) {
-			mmu->need_flush = false;
-			npt_flush_cpus(mmu, flush);
-		}
+		npt_flush_owed(mmu, flush);
 		npt_write_unlock(&mmu->lock);
 		npt_relax();
 	} while (start < end);
@@ -226,7 +223,6 @@ bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 	map_zap(mmu, start, end, reason, ~0ULL);
 	if (!mmu->need_flush)
 		return false;
-	mmu->need_flush = false;
 	npt_trace_zap(mmu, start, end, reason);
 	npt_flush_cpus(mmu, flush);
 	return true;
@@ -329,10 +325,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	if (pfn->writable)
 		mmu->host->mark_dirty(mmu, gpa >> 12);
 	npt_trace_fill(mmu, gpa, hpa, npt_level_size(level), NPT_DIM_NESTED);
-	if (mmu->need_flush) {
-		mmu->need_flush = false;
-		npt_flush_cpus(mmu, NPT_FL_SLOT);
-	}
+	npt_flush_owed(mmu, NPT_FL_SLOT);
 	return NPT_FILL_DONE;
 }
 
@@ -351,7 +344,6 @@ bool npt_mmu_recycle(struct npt_mmu *mmu)
 		map_zap(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE, ~0ULL);
 		mmu->ctr[NPT_CTR_mmu_recycled] += before - mmu->ctr[NPT_CTR_table_pages];
 	}
-	mmu->need_flush = false;
 	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
 	return !npt_cap_reached(mmu);
 }
@@ -418,10 +410,8 @@ bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
 			continue;
 		any |= wrprot_leaf(mmu, table, leaf - (u64 *)table, level, gfn);
 	}
-	if (any) {
-		mmu->need_flush = false;
+	if (any)
 		npt_flush_cpus(mmu, NPT_FL_DIRTY_LOG);
-	}
 	return any;
 }
 

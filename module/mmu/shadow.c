@@ -298,6 +298,5 @@ void npt_shadow_recycle(struct npt_mmu *mmu)
 		npt_sp_zap(mmu, sp, NPT_ZAP_RECYCLE);
 		mmu->ctr[NPT_CTR_mmu_recycled]++;
 	}
-	mmu->need_flush = false;
 	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
 }

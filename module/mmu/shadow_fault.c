@@ -5,9 +5,6 @@
  */
 #include "internal.h"
 
-/* A guest table out of the guest's reach is write-protected in leaves of this size only. */
-#define TRACKED_SIZE NPT_SIZE_4K
-
 static u32 role_format(const struct npt_cpu *cpu)
 {
 	if (!cpu->fmt)
@@ -64,11 +61,6 @@ void npt_shadow_put_root(struct npt_cpu *cpu)
 	cpu->shadow_root = NULL;
 }
 
-static bool root_fits(const struct npt_cpu *cpu)
-{
-	return cpu->shadow_root && !cpu->shadow_root->invalid && !cpu->root_stale;
-}
-
 int npt_shadow_load_root(struct npt_cpu *cpu)
 {
 	struct npt_mmu *mmu = cpu->mmu;
@@ -94,10 +86,7 @@ int npt_shadow_load_root(struct npt_cpu *cpu)
 		cpu->ctr[mmu->ctr[NPT_CTR_shadow_tables] == before ?
 			 NPT_CTR_mmu_root_reuse : NPT_CTR_mmu_root_new]++;
 	}
-	if (mmu->need_flush) {
-		mmu->need_flush = false;
-		npt_flush_cpus(mmu, NPT_FL_SHADOW);
-	}
+	npt_flush_owed(mmu, NPT_FL_SHADOW);
 	npt_write_unlock(&mmu->lock);
 	return sp ? 0 : -ENOMEM;
 }
@@ -158,7 +147,7 @@ static unsigned int leaf_level(struct npt_cpu *cpu, const struct npt_walker *w)
 
 	s = min_t(unsigned int, s, NPT_SIZE_2M);
 	if (s && npt_region_shadowed(cpu->mmu, w->gpa >> 12))
-		s = TRACKED_SIZE;
+		s = NPT_SIZE_4K;
 	while (s && !f->level[npt_size_level(s)].may_leaf)
 		s--;
 	return npt_size_level(s);
@@ -269,7 +258,7 @@ static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 	bool done = false;
 
 	npt_write_lock(&mmu->lock);
-	if (!root_fits(cpu)) {
+	if (!npt_shadow_root_fits(cpu)) {
 		/* A flush by another vCPU took the root: the access starts over. */
 		*outcome = NPT_FAULT_SPURIOUS;
 		*end = NPT_WALK_OK;
@@ -292,10 +281,7 @@ static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 		*outcome = NPT_FAULT_GUEST;
 		done = true;
 	}
-	if (mmu->need_flush) {
-		mmu->need_flush = false;
-		npt_flush_cpus(mmu, NPT_FL_SHADOW);
-	}
+	npt_flush_owed(mmu, NPT_FL_SHADOW);
 unlock:
 	npt_write_unlock(&mmu->lock);
 	return done;

@@ -86,10 +86,7 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len)
 			mmu->ctr[NPT_CTR_mmu_flooded]++;
 		}
 	}
-	if (mmu->need_flush) {
-		mmu->need_flush = false;
-		npt_flush_cpus(mmu, NPT_FL_SHADOW);
-	}
+	npt_flush_owed(mmu, NPT_FL_SHADOW);
 }
 
 /* --- out of sync and back ---------------------------------------------------- */
@@ -180,15 +177,6 @@ void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
 		mmu->need_flush = true;
 }
 
-/* After syncs: writable TLB entries of the tables must go. */
-static void finish_sync(struct npt_mmu *mmu)
-{
-	if (!mmu->need_flush)
-		return;
-	mmu->need_flush = false;
-	npt_flush_cpus(mmu, NPT_FL_SHADOW);
-}
-
 void npt_shadow_sync_tables(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
@@ -201,7 +189,8 @@ void npt_shadow_sync_tables(struct npt_mmu *mmu)
 void npt_shadow_sync_all(struct npt_mmu *mmu)
 {
 	npt_shadow_sync_tables(mmu);
-	finish_sync(mmu);
+	/* Writable TLB entries of the tables must go. */
+	npt_flush_owed(mmu, NPT_FL_SHADOW);
 }
 
 void npt_shadow_flush_begins(struct npt_mmu *mmu)

@@ -139,10 +139,6 @@ static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u
 	struct npt_ntlb_val v;
 	enum npt_walk_end r;
 
-	/* The one for the page itself is told by level 0: the others are for tables. */
-	if (guest_level)
-		want = 0;
-
 	if (!log && likely(w->plain) && likely(!(gpa >> mmu->gpa_bits)) &&
 	    plain_map(mmu, gpa, &out->frame)) {
 		out->rights = RIGHTS_ALL;
@@ -498,6 +494,7 @@ static __always_inline enum npt_walk_end finish_leaf(struct npt_walker *w, struc
 	/* 4 MiB pages live in TLBs as two of 2 MiB. */
 	w->guest_rights = d->rights | (u64)key << NPT_TLBV_PKEY_SHIFT |
 			  (u64)npt_level_size(d->level) << NPT_TLBV_SIZE_SHIFT;
+	/* Not what it was above: the write may just have set it. */
 	if (d->entry & f->dirty)
 		w->guest_rights |= NPT_TLBV_D;
 	if (w->cpu->global && (d->entry & f->global))
