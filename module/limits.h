@@ -34,6 +34,9 @@
 /* Pages of one memslot: KVM's bound, it keeps page counts within an int. */
 #define NPT_MAX_SLOT_PAGES ((1ULL << 31) - 1)
 
+/* What KVM_GET_VCPU_MMAP_SIZE tells of: struct kvm_run, and data of port I/O. */
+#define NPT_RUN_PAGES 2
+
 /*
  * Accesses that a batch copies in, executes and copies out at a time. The
  * records (32 KiB) and results (64 KiB) stay in the second-level cache, and

@@ -5,6 +5,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include "ioctl.h"
+#include "limits.h"
 #include "memory/memory.h"
 #include "netlink.h"
 #include "npt.h"
@@ -24,7 +25,7 @@ static long dev_check_extension(struct npt_call *call)
 
 static long dev_get_vcpu_mmap_size(struct npt_call *call)
 {
-	return call->val ? -EINVAL : PAGE_SIZE;
+	return call->val ? -EINVAL : NPT_RUN_PAGES * PAGE_SIZE;
 }
 
 /* KVM's call is the own one with every default. The only type of VM is 0. */

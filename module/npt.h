@@ -13,6 +13,7 @@
 #include <linux/xarray.h>
 #include <linux/npt.h>
 #include "engine/engine.h"
+#include "engine/x86/x86.h"
 #include "memory/memory.h"
 #include "mmu/mmu.h"
 
@@ -39,6 +40,7 @@ struct npt_vm {
 	struct xarray vcpus;	/* by id; lock to change it: vCPUs live as long as the VM */
 	unsigned long told_dead;	/* bit 0: the world has been told that the VM is dead */
 	void *engine_data;	/* the engine's own */
+	struct npt_x86_vm x86;	/* see there */
 };
 
 /* A vCPU: lives as long as its VM. */
@@ -56,8 +58,10 @@ struct npt_vcpu {
 	u32 id;			/* const */
 	struct mutex mutex;	/* one ioctl at a time */
 	struct kvm_run *run;	/* a page shared with user space: read each field once */
+	u8 *pio;		/* the next page of it: data of port I/O */
 	struct kvm_regs regs;	/* mutex */
 	struct kvm_sregs sregs;	/* mutex; paging registers are cpu.regs's */
+	struct npt_x86 x86;	/* see there */
 	void *engine_data;	/* mutex; the engine's own */
 };
 
@@ -104,6 +108,31 @@ void npt_vcpu_destroy(struct npt_vcpu *vcpu);
 struct npt_vcpu *npt_vcpu_get(struct npt_vm *vm, u32 id);
 /* The first vCPU with an id of *id or more, *id set to it; NULL if there is none. */
 struct npt_vcpu *npt_vcpu_next(struct npt_vm *vm, u32 *id);
+
+/*
+ * Make regs, sregs, cpu.regs and x86 true, wherever the engine keeps them while
+ * it runs the vCPU. Its own thread, under mutex. Who changes a part afterwards
+ * sets its bit in x86.dirty.
+ */
+static inline void npt_vcpu_pull(struct npt_vcpu *vcpu)
+{
+	if (vcpu->x86.in_engine)
+		vcpu->vm->engine->pull(vcpu);
+}
+
+/*
+ * Have the vCPU leave the guest, or wake from HLT, and look at x86.requests.
+ * Any context. Does not wait.
+ */
+void npt_vcpu_kick(struct npt_vcpu *vcpu);
+static inline void npt_vcpu_request(struct npt_vcpu *vcpu, enum npt_request request)
+{
+	set_bit(request, &vcpu->x86.requests);
+	npt_vcpu_kick(vcpu);
+}
+
+/* Registers as after RESET, or as after INIT (SDM vol. 3A, 10.1.1). Under mutex and cpu_lock. */
+int npt_vcpu_reset(struct npt_vcpu *vcpu, bool init);
 
 /*
  * Explain a translation of a vCPU that may be running, without

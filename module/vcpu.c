@@ -44,12 +44,15 @@ static void set_segment(struct kvm_segment *s, u8 type, bool code_or_data)
 	};
 }
 
-/* As the processor comes out of RESET (SDM vol. 3A, 10.1.1). */
-static int reset_regs(struct npt_vcpu *vcpu)
+int npt_vcpu_reset(struct npt_vcpu *vcpu, bool init)
 {
 	struct npt_regs regs = { .cr0 = 0x60000010 };
 	struct kvm_sregs *s = &vcpu->sregs;
 
+	/* INIT leaves the caching bits as they are. */
+	if (init)
+		regs.cr0 = 0x10 | (vcpu->cpu.regs.cr0 & (NPT_CR0_CD | NPT_CR0_NW));
+	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.rip = 0xfff0;
 	vcpu->regs.rflags = X86_EFLAGS_FIXED;
 	vcpu->regs.rdx = 0x600;
@@ -64,11 +67,42 @@ static int reset_regs(struct npt_vcpu *vcpu)
 	s->ss = s->ds;
 	set_segment(&s->ldt, 2, false);
 	set_segment(&s->tr, 0xb, false);
+	s->cr2 = 0;
+	s->cr8 = 0;
+	s->gdt.base = 0;
+	s->idt.base = 0;
 	s->gdt.limit = 0xffff;
 	s->idt.limit = 0xffff;
-	/* The first vCPU is the one that boots. */
-	s->apic_base = 0xfee00800 | (vcpu->id ? 0 : 0x100);
+	/* The first vCPU is the one that boots. INIT leaves that and the APIC's place. */
+	if (!init)
+		s->apic_base = 0xfee00800 | (vcpu->id ? 0 : 0x100);
+	vcpu->x86.exc = (struct npt_exception){ 0 };
+	vcpu->x86.irq = (struct npt_interrupt){ 0 };
+	vcpu->x86.nmi = (struct npt_nmi){ 0 };
+	vcpu->x86.interrupt_shadow = false;
+	vcpu->x86.debug = (struct npt_debug){ .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+	if (!init)
+		vcpu->x86.xcr0 = 1;
+	vcpu->x86.dirty = NPT_X86_ALL;
 	return npt_cpu_set_regs(&vcpu->cpu, &regs);
+}
+
+void npt_vcpu_kick(struct npt_vcpu *vcpu)
+{
+	/* A sleeper has set its state before it looked at the requests. */
+	smp_mb();
+	if (waitqueue_active(&vcpu->x86.wq))
+		wake_up(&vcpu->x86.wq);
+	vcpu->vm->engine->kick_vcpu(vcpu);
+}
+
+/* Whoever still has a page mapped holds it. */
+static void free_run(struct npt_vcpu *vcpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < NPT_RUN_PAGES; i++)
+		free_page((unsigned long)vcpu->run + i * PAGE_SIZE);
 }
 
 static struct npt_vcpu *vcpu_alloc(struct npt_vm *vm, u32 id)
@@ -83,13 +117,18 @@ static struct npt_vcpu *vcpu_alloc(struct npt_vm *vm, u32 id)
 	vcpu->id = id;
 	mutex_init(&vcpu->mutex);
 	mutex_init(&vcpu->cpu_lock);
-	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	init_waitqueue_head(&vcpu->x86.wq);
+	vcpu->run = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO,
+					     get_order(NPT_RUN_PAGES * PAGE_SIZE));
 	if (!vcpu->run)
 		goto free;
+	/* Single pages, each kept by whoever has it mapped. */
+	split_page(virt_to_page(vcpu->run), get_order(NPT_RUN_PAGES * PAGE_SIZE));
+	vcpu->pio = (u8 *)vcpu->run + PAGE_SIZE;
 	err = npt_cpu_init(&vcpu->cpu, &vm->mmu, &vm->tlb);
 	if (err)
 		goto free_run;
-	err = reset_regs(vcpu);
+	err = npt_vcpu_reset(vcpu, false);
 	if (err)
 		goto cpu_destroy;
 	err = vm->engine->vcpu_init(vcpu);
@@ -100,7 +139,7 @@ static struct npt_vcpu *vcpu_alloc(struct npt_vm *vm, u32 id)
 cpu_destroy:
 	npt_cpu_destroy(&vcpu->cpu);
 free_run:
-	free_page((unsigned long)vcpu->run);
+	free_run(vcpu);
 free:
 	kvfree(vcpu);
 	return ERR_PTR(err);
@@ -110,8 +149,7 @@ void npt_vcpu_destroy(struct npt_vcpu *vcpu)
 {
 	vcpu->vm->engine->vcpu_destroy(vcpu);
 	npt_cpu_destroy(&vcpu->cpu);
-	/* Whoever still has it mapped holds the page. */
-	free_page((unsigned long)vcpu->run);
+	free_run(vcpu);
 	mutex_destroy(&vcpu->cpu_lock);
 	mutex_destroy(&vcpu->mutex);
 	kvfree(vcpu);
@@ -224,6 +262,7 @@ static long vcpu_set_regs(struct npt_call *call)
 		return err;
 	vcpu->regs = call->arg.regs;
 	vcpu->regs.rflags |= X86_EFLAGS_FIXED;
+	vcpu->x86.dirty |= NPT_X86_REGS;
 	return 0;
 }
 
@@ -259,9 +298,11 @@ static long vcpu_set_sregs(struct npt_call *call)
 	regs.efer = s->efer;
 	err = npt_cpu_set_regs(&vcpu->cpu, &regs);
 	mutex_unlock(&vcpu->cpu_lock);
-	if (!err)
-		vcpu->sregs = *s;
-	return err;
+	if (err)
+		return err;
+	vcpu->sregs = *s;
+	vcpu->x86.dirty |= NPT_X86_SREGS;
+	return 0;
 }
 
 static long vcpu_get_mp_state(struct npt_call *call)
@@ -457,6 +498,9 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return npt_ioctl_call(ioctl, vcpu, arg);
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
+	/* All but KVM_RUN want to see the state, or change a part of it. */
+	if (ioctl->fn != vcpu_run)
+		npt_vcpu_pull(vcpu);
 	ret = npt_ioctl_call(ioctl, vcpu, arg);
 	mutex_unlock(&vcpu->mutex);
 	return ret;
@@ -466,9 +510,9 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct npt_vcpu *vcpu = vmf->vma->vm_file->private_data;
 
-	if (vmf->pgoff)
+	if (vmf->pgoff >= NPT_RUN_PAGES)
 		return VM_FAULT_SIGBUS;
-	vmf->page = virt_to_page(vcpu->run);
+	vmf->page = virt_to_page((u8 *)vcpu->run + vmf->pgoff * PAGE_SIZE);
 	get_page(vmf->page);
 	return 0;
 }
@@ -479,7 +523,7 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	if (vma->vm_pgoff || vma_pages(vma) > 1)
+	if (vma->vm_pgoff >= NPT_RUN_PAGES || vma_pages(vma) > NPT_RUN_PAGES - vma->vm_pgoff)
 		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;

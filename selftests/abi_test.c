@@ -171,7 +171,7 @@ TEST_F(abi, version_and_extensions)
 {
 	EXPECT_EQ(12, call_value(self->dev, KVM_GET_API_VERSION, 0));
 	EXPECT_EQ(-EINVAL, call_value(self->dev, KVM_GET_API_VERSION, 1));
-	EXPECT_EQ(PAGE, call_value(self->dev, KVM_GET_VCPU_MMAP_SIZE, 0));
+	EXPECT_EQ(2 * PAGE, call_value(self->dev, KVM_GET_VCPU_MMAP_SIZE, 0));
 	EXPECT_EQ(-EINVAL, call_value(self->dev, KVM_GET_VCPU_MMAP_SIZE, 1));
 
 	EXPECT_EQ(1, call_value(self->dev, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY));
@@ -682,9 +682,9 @@ TEST_F(abi, translate)
 
 TEST_F(abi, run_page)
 {
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, self->vcpu, 0));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->vcpu, 0));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->vcpu, PAGE));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->vcpu, 2 * PAGE));
 	EXPECT_EQ(EINVAL, errno);
 }
 

@@ -29,6 +29,10 @@ struct npt_batch;
  * @run: KVM_RUN, under vcpu->mutex
  * @batch: NPT_BATCH, under vcpu->mutex; sets done and failed, which user space
  *	gets even if an error is returned
+ * @pull: bring the vCPU's state from where the engine keeps it into struct
+ *	npt_vcpu and clear x86.in_engine; called only while that is set
+ * @kick_vcpu: any context: if the vCPU is in the guest, it leaves it soon
+ * @hw: a processor runs the guest: there is x86 state beyond paging
  * @kick: mmu->lock held for writing: when it returns, no vCPU of the VM uses
  *	a translation made before
  */
@@ -38,6 +42,7 @@ struct npt_engine_ops {
 	u32 nested_format;
 	u32 nested_levels;
 	u32 features;
+	bool hw;
 	int (*probe)(const char **why);
 	int (*vm_init)(struct npt_vm *vm);
 	void (*vm_destroy)(struct npt_vm *vm);
@@ -45,6 +50,8 @@ struct npt_engine_ops {
 	void (*vcpu_destroy)(struct npt_vcpu *vcpu);
 	int (*run)(struct npt_vcpu *vcpu);
 	int (*batch)(struct npt_vcpu *vcpu, struct npt_batch *batch);
+	void (*pull)(struct npt_vcpu *vcpu);
+	void (*kick_vcpu)(struct npt_vcpu *vcpu);
 	void (*kick)(struct npt_vm *vm);
 };
 

@@ -55,6 +55,12 @@ static void soft_kick(struct npt_vm *vm)
 	npt_assert_write(&vm->mmu.lock);
 }
 
+/* The state never lives elsewhere, and nothing runs that would have to be stopped. */
+static void soft_vcpu_nothing(struct npt_vcpu *vcpu)
+{
+	WARN_ON_ONCE(vcpu->x86.in_engine);
+}
+
 /* --- batches ------------------------------------------------------------ */
 
 /* One batch under way. */
@@ -391,5 +397,7 @@ const struct npt_engine_ops npt_engine_soft = {
 	.vcpu_destroy = soft_vcpu_destroy,
 	.run = soft_run,
 	.batch = soft_batch,
+	.pull = soft_vcpu_nothing,
+	.kick_vcpu = soft_vcpu_nothing,
 	.kick = soft_kick,
 };
