@@ -110,6 +110,7 @@ struct npt_x86 {
 	u64 xcr0, xss;
 	u32 pkru;
 	struct npt_cpuid *cpuid;	/* NULL: none set; replaced whole */
+	u64 features;		/* BIT(enum npt_feature), from cpuid */
 	struct npt_fpu *fpu;
 	struct npt_lapic *lapic;	/* NULL without KVM_CREATE_IRQCHIP */
 	u32 mp_state;		/* KVM_MP_STATE_*; changed by others under wq.lock */
@@ -132,6 +133,7 @@ struct npt_x86_vm {
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is on */
 	bool exception_payload;	/* KVM_CAP_EXCEPTION_PAYLOAD is on */
 	u64 user_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR */
+	u64 tsc_offset;		/* a new vCPU's, and the last that user space set; atomic */
 };
 
 #endif /* NPT_X86_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Model-specific registers. */
+#ifndef NPT_MSR_H
+#define NPT_MSR_H
+
+#include "npt.h"
+
+struct npt_call;
+
+/*
+ * Read or write one. Registers are pulled, and mutex and cpu_lock are held.
+ * @host: user space asks (KVM_GET_MSRS, KVM_SET_MSRS), which may see and set
+ * what the guest may not. 0, or 1: no such register or value, #GP for a guest.
+ */
+int npt_msr_get(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host);
+int npt_msr_set(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host);
+
+/* What the guest reads by RDTSC now. */
+u64 npt_guest_tsc(const struct npt_vcpu *vcpu);
+
+/* MSRs as after RESET or INIT. */
+void npt_msr_reset(struct npt_vcpu *vcpu, bool init);
+
+/* Handlers of calls. */
+long npt_dev_get_msr_index_list(struct npt_call *call);
+long npt_dev_get_msr_feature_index_list(struct npt_call *call);
+long npt_dev_get_msrs(struct npt_call *call);
+long npt_vcpu_get_msrs(struct npt_call *call);
+long npt_vcpu_set_msrs(struct npt_call *call);
+
+#endif /* NPT_MSR_H */
