@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What all ioctls have in common. */
 #include <linux/errno.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "ioctl.h"
 #include "limits.h"
@@ -40,7 +41,7 @@ static int copy_own(struct npt_call *call)
 	const struct npt_ioctl *ioctl = call->ioctl;
 	long usize;
 
-	usize = npt_copy_sized(&call->arg, ioctl->size, ioctl->min_size,
+	usize = npt_copy_sized(call->data, ioctl->size, ioctl->min_size,
 			       (void __user *)call->val);
 	if (usize < 0)
 		return usize;
@@ -57,7 +58,7 @@ static int copy_in(struct npt_call *call)
 	if (ioctl->min_size)
 		return copy_own(call);
 	if ((_IOC_DIR(ioctl->cmd) & _IOC_WRITE) &&
-	    copy_from_user(&call->arg, (void __user *)call->val, ioctl->size))
+	    copy_from_user(call->data, (void __user *)call->val, ioctl->size))
 		return -EFAULT;
 	return 0;
 }
@@ -69,7 +70,7 @@ int npt_call_reply(struct npt_call *call)
 	/* What user space has beyond our struct is zero and stays so. */
 	if (call->ioctl->min_size)
 		size = min(size, call->usize);
-	if (copy_to_user((void __user *)call->val, &call->arg, size))
+	if (copy_to_user((void __user *)call->val, call->data, size))
 		return -EFAULT;
 	return 0;
 }
@@ -81,16 +82,30 @@ static bool goes_out(const struct npt_ioctl *ioctl)
 	return ioctl->size && (_IOC_DIR(ioctl->cmd) & _IOC_READ);
 }
 
-long npt_ioctl_call(const struct npt_ioctl *ioctl, void *obj, unsigned long arg)
+static long do_call(struct npt_call *call)
 {
-	struct npt_call call = { .ioctl = ioctl, .obj = obj, .val = arg };
 	long ret;
 
-	ret = copy_in(&call);
+	ret = copy_in(call);
 	if (ret)
 		return ret;
-	ret = ioctl->fn(&call);
-	if (ret >= 0 && goes_out(ioctl) && npt_call_reply(&call))
+	ret = call->ioctl->fn(call);
+	if (ret >= 0 && goes_out(call->ioctl) && npt_call_reply(call))
 		return -EFAULT;
+	return ret;
+}
+
+long npt_ioctl_call(const struct npt_ioctl *ioctl, void *obj, unsigned long arg)
+{
+	struct npt_call call = { .ioctl = ioctl, .obj = obj, .val = arg, .data = &call.arg };
+	long ret;
+
+	if (ioctl->size <= sizeof(call.arg))
+		return do_call(&call);
+	call.data = kzalloc(ioctl->size, GFP_KERNEL_ACCOUNT);
+	if (!call.data)
+		return -ENOMEM;
+	ret = do_call(&call);
+	kfree(call.data);
 	return ret;
 }

@@ -13,7 +13,10 @@
 #include <linux/types.h>
 #include <linux/npt.h>
 
-/* The copied-in struct of a call. */
+/*
+ * The copied-in struct of a call. What is larger than these, KVM's structs alone,
+ * is on the heap: see npt_call.data.
+ */
 union npt_call_arg {
 	struct kvm_dirty_log dirty_log;
 	struct kvm_mp_state mp_state;
@@ -37,6 +40,7 @@ struct npt_call {
 	void *obj;		/* the VM or vCPU; NULL on /dev/npt */
 	unsigned long val;	/* the bare argument */
 	u32 usize;		/* own structs: the size that user space gave */
+	void *data;		/* the struct: arg, or what is on the heap in its place */
 	union npt_call_arg arg;
 };
 
