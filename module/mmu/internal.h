@@ -23,6 +23,9 @@ struct npt_desc {
 int npt_cache_fill(struct npt_mmu *mmu, struct npt_cache *c);
 void npt_cache_drain(struct npt_cache *c);
 void *npt_cache_page(struct npt_cache *c);
+/* Set a page below 4 GiB aside too, which a root of a PAE-shaped table takes. -ENOMEM. */
+int npt_cache_fill_low(struct npt_cache *c);
+void *npt_cache_low_page(struct npt_cache *c);
 struct npt_sp *npt_cache_sp(struct npt_cache *c);
 struct npt_desc *npt_cache_desc(struct npt_cache *c);
 /* Room under the cap for what one fault can need? */

@@ -156,6 +156,7 @@ struct npt_cache {
 	void *pages[NPT_CACHE_PAGES];
 	void *sps[NPT_CACHE_SPS];
 	void *descs[NPT_CACHE_DESCS];
+	void *low_page;		/* below 4 GiB, for a PAE-shaped shadow root */
 };
 
 #define NPT_PENDING_FLUSHES 8
@@ -277,6 +278,23 @@ int npt_cpu_explain(struct npt_cpu *cpu, struct npt_explain *e, struct npt_walk_
 
 /* KVM_TRANSLATE: guest-virtual to guest-physical as a supervisor read; false: not mapped. */
 bool npt_cpu_translate(struct npt_cpu *cpu, u64 gva, u64 *gpa, bool *writable, bool *user);
+
+/* --- shadow tables under a processor ------------------------------------- */
+
+/*
+ * Levels of the vCPU's shadow tables: 3 (PAE; guests in real and protected
+ * mode, with or without paging), 4 or 5 (long mode).
+ */
+u32 npt_shadow_levels(const struct npt_cpu *cpu);
+
+/*
+ * What the paging registers of a processor must be for it to run the guest on
+ * the shadow tables: paging and CR0.WP always on, CR4.PAE on, EFER.NXE on,
+ * long mode if and only if the guest is in it. Bits that have nothing to do
+ * with paging are the guest's. CR3 is the root's address, below 4 GiB for 3
+ * levels; it is 0 while there is no root. Lock held either way.
+ */
+void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw);
 
 /* --- guest memory and tables -------------------------------------------- */
 

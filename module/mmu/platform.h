@@ -36,6 +36,12 @@ static inline void *npt_page_alloc(void)
 	return (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 }
 
+/* The same below 4 GiB, for a root that a processor outside long mode loads into CR3. */
+static inline void *npt_page_alloc_low(void)
+{
+	return (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT | GFP_DMA32);
+}
+
 static inline void npt_page_free(void *page)
 {
 	set_page_private(virt_to_page(page), 0);

@@ -9,6 +9,8 @@
 const struct npt_format *npt_shadow_format(u32 rf)
 {
 	switch (rf) {
+	/* Also with paging off: the processor is not in long mode then. */
+	case NPT_RF_OFF:
 	case NPT_RF_32:
 	case NPT_RF_32_PSE:
 	case NPT_RF_PAE:
@@ -60,6 +62,17 @@ static struct npt_sp *sp_find(struct npt_mmu *mmu, u64 gfn, union npt_role role)
 	return NULL;
 }
 
+/*
+ * Outside of long mode CR3 has 32 bits (APM vol. 2, 5.2.1), so a root of that
+ * shape lies in a page set aside for it.
+ */
+static void *new_page(struct npt_cache *c, union npt_role role)
+{
+	if (role.level == 3 && npt_shadow_format(role.format) == &npt_fmt_pae)
+		return npt_cache_low_page(c);
+	return npt_cache_page(c);
+}
+
 /* Guest tables of @gfn that are out of sync must not be trusted any more. */
 static void sync_gfn(struct npt_mmu *mmu, u64 gfn)
 {
@@ -90,7 +103,7 @@ struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, uni
 		return sp;
 	}
 	sp = npt_cache_sp(c);
-	page = npt_cache_page(c);
+	page = new_page(c, role);
 	if (!sp || !page)
 		return NULL;
 	sp->gfn = gfn;

@@ -23,6 +23,29 @@ const struct npt_format *npt_cpu_shadow_format(const struct npt_cpu *cpu)
 	return npt_shadow_format(role_format(cpu));
 }
 
+u32 npt_shadow_levels(const struct npt_cpu *cpu)
+{
+	return npt_cpu_shadow_format(cpu)->levels;
+}
+
+void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw)
+{
+	npt_assert_held(&cpu->mmu->lock);
+	*hw = cpu->regs;
+	/* CR0.PE stays as it is: SVM has a paged real mode (APM vol. 2, 15.19). */
+	hw->cr0 |= NPT_CR0_PG | NPT_CR0_WP;
+	hw->cr3 = npt_shadow_root_fits(cpu) ? npt_ptr_hpa(cpu->shadow_root->spt) : 0;
+	hw->cr4 |= NPT_CR4_PAE;
+	/* Roots are told apart by their flushes: no CR3 of ours has a PCID. */
+	hw->cr4 &= ~NPT_CR4_PCIDE;
+	hw->efer |= NPT_EFER_NX;
+	if (cpu->fmt)
+		return;
+	/* Without paging there are no user pages; ours have the bit (SDM vol. 3A, 4.6). */
+	hw->cr4 &= ~(NPT_CR4_SMEP | NPT_CR4_SMAP | NPT_CR4_PKE);
+	hw->efer &= ~NPT_EFER_LME;
+}
+
 /* --- the root --------------------------------------------------------------- */
 
 static union npt_role base_role(const struct npt_cpu *cpu)
@@ -71,6 +94,8 @@ int npt_shadow_load_root(struct npt_cpu *cpu)
 	int err;
 
 	err = npt_cache_fill(mmu, &cpu->cache);
+	if (!err && npt_cpu_shadow_format(cpu) == &npt_fmt_pae)
+		err = npt_cache_fill_low(&cpu->cache);
 	if (err)
 		return err;
 	npt_write_lock(&mmu->lock);

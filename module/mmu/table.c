@@ -43,8 +43,18 @@ int npt_cache_fill(struct npt_mmu *mmu, struct npt_cache *c)
 	return 0;
 }
 
+int npt_cache_fill_low(struct npt_cache *c)
+{
+	if (!c->low_page)
+		c->low_page = npt_page_alloc_low();
+	return c->low_page ? 0 : -ENOMEM;
+}
+
 void npt_cache_drain(struct npt_cache *c)
 {
+	if (c->low_page)
+		npt_page_free(c->low_page);
+	c->low_page = NULL;
 	while (c->nr_pages)
 		npt_page_free(c->pages[--c->nr_pages]);
 	while (c->nr_sps)
@@ -56,6 +66,15 @@ void npt_cache_drain(struct npt_cache *c)
 void *npt_cache_page(struct npt_cache *c)
 {
 	return WARN_ON_ONCE(!c->nr_pages) ? NULL : c->pages[--c->nr_pages];
+}
+
+void *npt_cache_low_page(struct npt_cache *c)
+{
+	void *page = c->low_page;
+
+	WARN_ON_ONCE(!page);
+	c->low_page = NULL;
+	return page;
 }
 
 struct npt_sp *npt_cache_sp(struct npt_cache *c)

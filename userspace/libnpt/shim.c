@@ -49,6 +49,7 @@ long npt_shim_fail_after = -1;
 bool npt_shim_fail_on;
 unsigned long npt_shim_failures;
 long npt_shim_pages_out;
+unsigned long npt_shim_low_allocs;
 long npt_shim_objects_out;
 size_t npt_shim_guest_out;
 
@@ -234,6 +235,12 @@ void *npt_page_alloc(void)
 		return NULL;
 	shim_unpoison(page, PAGE_SIZE);
 	return frame ? memset(page, 0, PAGE_SIZE) : page;
+}
+
+void *npt_page_alloc_low(void)
+{
+	__atomic_fetch_add(&npt_shim_low_allocs, 1, __ATOMIC_RELAXED);
+	return npt_page_alloc();
 }
 
 void npt_page_free(void *page)

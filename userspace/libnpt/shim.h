@@ -253,6 +253,11 @@ void npt_shim_zfree(void *p);
 
 /* A zeroed page from the arena, or NULL. */
 void *npt_page_alloc(void);
+/*
+ * A page as the root of a processor outside long mode needs it. No processor is
+ * here, and no page of the arena lies below 4 GiB: only the count tells.
+ */
+void *npt_page_alloc_low(void);
 /* @page must not be NULL. Any further access faults (with ASan at once). */
 void npt_page_free(void *page);
 
@@ -401,6 +406,7 @@ extern unsigned long npt_shim_failures;
 
 /* What is allocated and not yet freed: all must be 0 at the end of a test. */
 extern long npt_shim_pages_out;		/* pages of npt_page_alloc() */
+extern unsigned long npt_shim_low_allocs;	/* calls of npt_page_alloc_low() so far */
 extern long npt_shim_objects_out;	/* objects of npt_zalloc() */
 extern size_t npt_shim_guest_out;	/* bytes of npt_shim_guest_alloc() */
 
