@@ -125,10 +125,22 @@ union npt_role {
 		u32 nx:1;	/* EFER.NXE: bit 63 means NX, else reserved */
 		u32 global:1;	/* CR4.PGE: global pages are global */
 		u32 key:4;	/* direct, in a large page: its protection key */
+		u32 wp:2;	/* enum npt_role_wp */
 	};
 };
 
 enum npt_role_format { NPT_RF_OFF, NPT_RF_32, NPT_RF_32_PSE, NPT_RF_PAE, NPT_RF_4, NPT_RF_5 };
+
+/*
+ * Processors run shadow tables with CR0.WP set. Where the guest has it clear,
+ * leaves must let supervisors write what the guest's entries call read-only.
+ */
+enum npt_role_wp {
+	NPT_WP_SET,		/* or paging is off */
+	NPT_WP_CLEAR,		/* see npt_role_written() */
+	NPT_WP_CLEAR_SMEP,	/* and supervisors must not fetch from user pages */
+	NPT_WP_CLEAR_USER,	/* SMAP, protection keys: user pages must stay such */
+};
 
 /* One shadow table. All fields: mmu->lock for writing. */
 struct npt_sp {
@@ -155,6 +167,11 @@ void npt_sp_free_zapped(struct npt_mmu *mmu);
 void npt_sp_drop_entry(struct npt_mmu *mmu, struct npt_sp *sp, unsigned int i,
 		       enum npt_zap_reason reason);
 void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, struct npt_sp *child);
+/*
+ * Rights that a leaf must have for a supervisor to write a page to which the
+ * guest's tables give @rights. Without W: there are none such.
+ */
+u64 npt_role_written(union npt_role role, u64 rights);
 /* gfn that leaf @i maps. */
 u64 npt_sp_leaf_gfn(const struct npt_sp *sp, unsigned int i);
 /* Format of shadow tables for guests of @format. */

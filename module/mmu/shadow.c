@@ -33,6 +33,27 @@ const struct npt_format *npt_role_guest_format(u32 rf)
 	return fmt[rf];
 }
 
+/*
+ * CR0.WP clear. A supervisor page becomes writable: users can't reach it. A user
+ * page becomes a supervisor page for as long as only supervisors touch it; the
+ * first user access faults and turns it back. SMEP would no longer see whose
+ * page it is, so it can't be executed meanwhile. SMAP and keys would not either,
+ * and they are about reads and writes: under those each write is carried out
+ * by the module.
+ */
+u64 npt_role_written(union npt_role role, u64 rights)
+{
+	if (role.wp == NPT_WP_SET || (rights & NPT_TLBV_W))
+		return rights;
+	if (!(rights & NPT_TLBV_U))
+		return rights | NPT_TLBV_W;
+	if (role.wp == NPT_WP_CLEAR_USER)
+		return rights;
+	if (role.wp == NPT_WP_CLEAR_SMEP)
+		rights &= ~NPT_TLBV_X;
+	return (rights | NPT_TLBV_W) & ~NPT_TLBV_U;
+}
+
 u64 npt_sp_leaf_gfn(const struct npt_sp *sp, unsigned int i)
 {
 	if (sp->gfns)

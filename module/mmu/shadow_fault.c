@@ -48,6 +48,17 @@ void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw)
 
 /* --- the root --------------------------------------------------------------- */
 
+static u32 role_wp(const struct npt_cpu *cpu)
+{
+	const struct npt_regs *r = &cpu->regs;
+
+	if (!cpu->fmt || (r->cr0 & NPT_CR0_WP))
+		return NPT_WP_SET;
+	if ((r->cr4 & NPT_CR4_SMAP) || cpu->pke)
+		return NPT_WP_CLEAR_USER;
+	return r->cr4 & NPT_CR4_SMEP ? NPT_WP_CLEAR_SMEP : NPT_WP_CLEAR;
+}
+
 static union npt_role base_role(const struct npt_cpu *cpu)
 {
 	union npt_role role = { .word = 0 };
@@ -55,6 +66,7 @@ static union npt_role base_role(const struct npt_cpu *cpu)
 	role.format = role_format(cpu);
 	role.nx = !!(cpu->regs.efer & NPT_EFER_NX);
 	role.global = cpu->global;
+	role.wp = role_wp(cpu);
 	role.rights = NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X;
 	return role;
 }
@@ -130,8 +142,11 @@ static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_wal
 		/* Below the guest's leaf: a piece of its large page. */
 		role.direct = 1;
 		role.rights = w->guest_rights & (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X);
-		if (!(w->guest_rights & NPT_TLBV_D))
+		if (!(w->guest_rights & NPT_TLBV_D)) {
+			/* Nobody may write it before that is noted, CR0.WP or not. */
 			role.rights &= ~NPT_TLBV_W;
+			role.wp = NPT_WP_SET;
+		}
 		role.global = !!(w->guest_rights & NPT_TLBV_G);
 		role.key = (w->guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15;
 		*gfn = (w->gpa >> 12) & ~(BIT_ULL(9 * child) - 1);
@@ -180,9 +195,22 @@ static unsigned int leaf_level(struct npt_cpu *cpu, const struct npt_walker *w)
 
 /* --- the leaf ----------------------------------------------------------------- */
 
-/* Rights of the leaf; *emulate: a write that must not be let through. */
+/*
+ * Would a processor refuse this write again, though the guest's tables permit it?
+ * Because the leaf is read-only, or because with CR0.WP set a key's WD holds for
+ * supervisors too (SDM vol. 3A, 4.6.2).
+ */
+static bool refused_again(const struct npt_cpu *cpu, const struct npt_walker *w, u64 rights)
+{
+	unsigned int key = (w->guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15;
+
+	return w->op == NPT_OP_WRITE &&
+	       (!(rights & NPT_TLBV_W) || npt_pkey_denies(cpu, rights, key, w->op, true));
+}
+
+/* Rights of the leaf in @sp; *outcome says if a write must not be let through. */
 static u64 leaf_rights(struct npt_cpu *cpu, const struct npt_walker *w,
-		       enum npt_fault_outcome *outcome)
+		       const struct npt_sp *sp, enum npt_fault_outcome *outcome)
 {
 	struct npt_mmu *mmu = cpu->mmu;
 	u64 rights = w->guest_rights & (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X | NPT_TLBV_G);
@@ -191,6 +219,9 @@ static u64 leaf_rights(struct npt_cpu *cpu, const struct npt_walker *w,
 	/* Clean in the guest's table: let the first write fault, to mark it dirty. */
 	if (!(w->guest_rights & NPT_TLBV_D) || !(w->rights & NPT_TLBV_W))
 		rights &= ~NPT_TLBV_W;
+	/* A write that was permitted has marked the entry, and found the map's leaf writable. */
+	if (w->op == NPT_OP_WRITE && !w->user)
+		rights = npt_role_written(sp->role, rights);
 	if ((rights & NPT_TLBV_W) && npt_gfn_tracked(mmu, w->gpa >> 12)) {
 		if (w->op != NPT_OP_WRITE)
 			rights &= ~NPT_TLBV_W;
@@ -199,8 +230,7 @@ static u64 leaf_rights(struct npt_cpu *cpu, const struct npt_walker *w,
 		else
 			rights &= ~NPT_TLBV_W;
 	}
-	/* Not writable though the guest may write: tracked, or CR0.WP is clear. */
-	if (w->op == NPT_OP_WRITE && !(rights & NPT_TLBV_W))
+	if (refused_again(cpu, w, rights))
 		*outcome = NPT_FAULT_EMULATE;
 	return rights & NPT_TLBV_W ? rights | NPT_TLBV_D : rights;
 }
@@ -225,6 +255,16 @@ static void set_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64
 	    npt_sp_leaf_gfn(sp, i) == gfn && (rights & NPT_TLBV_W)) {
 		/* The same page, now writable: no TLB can know too much of it. */
 		WRITE_ONCE(sp->spt[i], spte);
+		return;
+	}
+	if (old && sp->role.wp && npt_sp_leaf_gfn(sp, i) == gfn &&
+	    !((old ^ spte) & f->level[sp->role.level].leaf_mask)) {
+		/*
+		 * Turned, or turned back. A TLB may know the old rights: the guest
+		 * permits what either grants, but a write-protection must get them.
+		 */
+		WRITE_ONCE(sp->spt[i], spte);
+		mmu->tlbs_dirty = true;
 		return;
 	}
 	npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
@@ -266,7 +306,7 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 		/* A table that was just shadowed may forbid the large leaf. */
 		target = leaf_level(cpu, w);
 	}
-	rights = leaf_rights(cpu, w, &outcome);
+	rights = leaf_rights(cpu, w, sp, &outcome);
 	span = BIT_ULL(f->level[l].shift);
 	set_leaf(cpu, sp, i, (w->gpa & ~(span - 1)) >> 12, w->hpa & ~(span - 1), w,
 		 rights, &outcome);

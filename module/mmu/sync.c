@@ -148,6 +148,8 @@ static bool leaf_agrees(const struct compare *c, const struct npt_sp *sp, unsign
 	rights = npt_entry_rights(f, pte) & sp->role.rights;
 	if (!(pte & f->dirty))
 		rights &= ~NPT_TLBV_W;
+	else if (spte & s->write)
+		rights = npt_role_written(sp->role, rights);
 	if (npt_entry_rights(s, spte) & ~rights)
 		return false;
 	/* A user page must not look like a supervisor's: SMEP and SMAP depend on it. */

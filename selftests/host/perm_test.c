@@ -6,6 +6,7 @@
  */
 #include "host_env.h"
 #include "laws.h"
+#include "processor.h"
 #include "test.h"
 
 #define ROOT 0x1000		/* top table; the levels between it and the directory follow */
@@ -24,6 +25,7 @@
 struct matrix {
 	struct env env;
 	u32 mode;
+	bool processor;			/* shadow tables under a processor */
 	unsigned int levels;
 	unsigned int ndir, nleaf;	/* entries in use */
 	struct npt_access *rec;
@@ -179,6 +181,37 @@ static void check_record(struct matrix *m, unsigned int i)
 	FAIL("gva %#llx op %u flags %u", rec->gva, rec->op, rec->flags);
 }
 
+/* CR0.WP clear does not mean a fault for each write: but with SMAP and keys it does. */
+static bool may_emulate(const struct npt_regs *r, const struct npt_access *rec)
+{
+	return rec->op == NPT_OP_WRITE && !(rec->flags & NPT_ACCESS_USER) &&
+	       !(r->cr0 & REF_CR0_WP) && r->cr4 & (REF_CR4_SMAP | REF_CR4_PKE);
+}
+
+/* The same access twice: right, and without a fault the second time. */
+static void processor_record(struct matrix *m, const struct npt_access *rec,
+			     const struct env_answer *want)
+{
+	struct npt_cpu *cpu = m->env.cpu[0];
+	bool user = rec->flags & NPT_ACCESS_USER;
+	struct processor_out out;
+
+	for (int again = 0; again < 2; again++) {
+		processor_access(&m->env, cpu, rec->gva, rec->op, user, &out);
+		test_cases++;
+		if (out.status != want->status || out.error != want->error)
+			FAIL("gva %#llx op %u user %u: got status %u error %#x, must be %u, %#x",
+			     rec->gva, rec->op, user, out.status, out.error, want->status,
+			     want->error);
+		if (out.emulated && !may_emulate(&cpu->regs, rec))
+			FAIL("gva %#llx user %u: a write is emulated", rec->gva, user);
+		if (want->status == NPT_STATUS_OK && !out.emulated)
+			CHECK_EQ(out.hpa, npt_ptr_hpa(env_ptr(&m->env, want->gpa)), "hpa");
+		CHECK(!again || out.emulated || !out.faults,
+		      "gva %#llx op %u user %u faults again", rec->gva, rec->op, user);
+	}
+}
+
 /*
  * All records under one setting, on a fresh VM (shadow tables would not see
  * entries put back behind their back).
@@ -208,22 +241,28 @@ static void one_setting(struct matrix *m, unsigned int n, u32 pkru)
 		make_records(m);
 	for (unsigned int i = 0; i < m->nrec; i++)
 		ask_reference(m, i);
-	CHECK_EQ(npt_cpu_execute(cpu, m->rec, m->nrec, m->res, NULL, 0, false, &failed), m->nrec,
-		 "records executed");
-	for (unsigned int i = 0; i < m->nrec; i++)
-		check_record(m, i);
+	if (m->processor) {
+		for (unsigned int i = 0; i < m->nrec; i++)
+			processor_record(m, &m->rec[i], &m->want[i]);
+	} else {
+		CHECK_EQ(npt_cpu_execute(cpu, m->rec, m->nrec, m->res, NULL, 0, false, &failed),
+			 m->nrec, "records executed");
+		for (unsigned int i = 0; i < m->nrec; i++)
+			check_record(m, i);
+	}
 	CHECK(!memcmp(m->copy[0], env_ptr(&m->env, DIR), PAGE_SIZE), "bits of the directory");
 	CHECK(!memcmp(m->copy[1], env_ptr(&m->env, TABLE), PAGE_SIZE), "bits of the table");
 	laws_check(&m->env);
 	env_destroy_clean(&m->env);
 }
 
-static void matrix(u32 mode, unsigned int levels)
+static void matrix(u32 mode, bool processor, unsigned int levels)
 {
 	struct matrix *m = calloc(1, sizeof(*m));
 
 	CHECK(m, "no memory");
 	m->mode = mode;
+	m->processor = processor;
 	m->levels = levels;
 	for (unsigned int n = 0; n < 32; n++) {
 		if (levels == 2 && (n & 2))
@@ -254,28 +293,34 @@ static void key_tables(struct matrix *m)
 /* @n: bits AD, WD, WP, SMAP, AC. @a: 6 kinds of access x 16 leaves x 8 directory entries. */
 static void key_access(struct matrix *m, unsigned int n, unsigned int a)
 {
-	unsigned int op = a % 3, leaf = a / 6 % 16, dir = a / 96;
-	bool user = a / 3 % 2;
-	u64 gva = (u64)dir << 21 | leaf << 12;
+	struct npt_access rec = {
+		.gva = (u64)(a / 96) << 21 | (a / 6 % 16) << 12, .op = a % 3,
+		.flags = a / 3 % 2 ? NPT_ACCESS_USER : 0,
+	};
+	bool user = rec.flags;
 	struct npt_access_result res;
 	struct env_answer want;
 	struct ref_out ref;
 
 	set_regs(m, (n >> 2 & 1) | 2 | (n & 8) | (n & 16) | 32, (n & 3) << (2 * KEY));
-	env_ref(m->env.cpu[0], gva, op, user, &ref);
-	env_answer(&m->env, &ref, op, &want);
-	env_access(m->env.cpu[0], gva, op, user, &res);
+	env_ref(m->env.cpu[0], rec.gva, rec.op, user, &ref);
+	env_answer(&m->env, &ref, rec.op, &want);
+	if (m->processor) {
+		processor_record(m, &rec, &want);
+		return;
+	}
+	env_access(m->env.cpu[0], rec.gva, rec.op, user, &res);
 	test_cases++;
 	CHECK_EQ(res.status, want.status, "status");
 	CHECK_EQ(res.error_code, want.error, "error_code");
 }
 
 /* Protection keys: rights of both entries, the key's AD and WD, WP, SMAP, AC. */
-static void keys(u32 mode)
+static void keys(u32 mode, bool processor)
 {
 	for (unsigned int n = 0; n < 32; n++) {
 		struct npt_mmu_config cfg = env_config(mode);
-		struct matrix m = { .levels = 4 };
+		struct matrix m = { .levels = 4, .processor = processor };
 
 		CHECK(!env_init(&m.env, &cfg, NULL), "npt_mmu_init() failed");
 		env_add_slot(&m.env, 0, 4 << 20, NPT_SIZE_2M, false);
@@ -292,7 +337,7 @@ static void keys(u32 mode)
 }
 
 #define MATRIX(name, mode, levels) \
-	static void name(void) { matrix(NPT_MMU_##mode, levels); }
+	static void name(void) { matrix(NPT_MMU_##mode, false, levels); }
 MATRIX(native_32bit, NATIVE, 2)
 MATRIX(native_pae, NATIVE, 3)
 MATRIX(native_4, NATIVE, 4)
@@ -305,16 +350,25 @@ MATRIX(nested_pae, NESTED, 3)
 MATRIX(nested_4, NESTED, 4)
 MATRIX(nested_5, NESTED, 5)
 
-static void native_keys(void) { keys(NPT_MMU_NATIVE); }
-static void shadow_keys(void) { keys(NPT_MMU_SHADOW); }
-static void nested_keys(void) { keys(NPT_MMU_NESTED); }
+#define PROCESSOR(name, levels) \
+	static void name(void) { matrix(NPT_MMU_SHADOW, true, levels); }
+PROCESSOR(processor_32bit, 2)
+PROCESSOR(processor_pae, 3)
+PROCESSOR(processor_4, 4)
+PROCESSOR(processor_5, 5)
+
+static void native_keys(void) { keys(NPT_MMU_NATIVE, false); }
+static void shadow_keys(void) { keys(NPT_MMU_SHADOW, false); }
+static void nested_keys(void) { keys(NPT_MMU_NESTED, false); }
+static void processor_keys(void) { keys(NPT_MMU_SHADOW, true); }
 
 static const struct test tests[] = {
 #define T(name) { "permissions." #name, name }
 	T(native_32bit), T(native_pae), T(native_4),
 	T(shadow_32bit), T(shadow_pae), T(shadow_4), T(shadow_5),
 	T(nested_32bit), T(nested_pae), T(nested_4), T(nested_5),
-	T(native_keys), T(shadow_keys), T(nested_keys),
+	T(processor_32bit), T(processor_pae), T(processor_4), T(processor_5),
+	T(native_keys), T(shadow_keys), T(nested_keys), T(processor_keys),
 };
 
 int main(void)
