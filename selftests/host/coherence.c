@@ -2,6 +2,8 @@
 #include "coh_internal.h"
 #include "laws.h"
 #include "map_check.h"
+#include "mmu/internal.h"
+#include "processor.h"
 #include "test.h"
 #include "tlb_random.h"
 
@@ -168,6 +170,24 @@ static void check_answer(struct coh *c, struct query *q, struct match *m, bool k
 	FAIL("gva %#llx op %u user %u: no allowed answer", q->gva, q->op, q->user);
 }
 
+/* A processor does not say which gpa it reached: the answer that lies there is meant. */
+static void processor_result(struct coh *c, struct query *q, const struct match *m,
+			     u64 *buf, unsigned int size, struct npt_access_result *res)
+{
+	struct processor_out out;
+
+	processor_data(&c->env, q->v->cpu, q->gva, q->op, q->user, buf, size, &out);
+	*res = (struct npt_access_result){ .status = out.status, .error_code = out.error };
+	if (out.status == NPT_STATUS_GUEST_PF)
+		res->cr2 = q->gva;
+	else
+		res->gpa = out.gpa;
+	for (unsigned int i = 0; i < m->n && !out.status && !out.emulated; i++)
+		if (!m->answer[i].status &&
+		    env_ptr(&c->env, m->answer[i].gpa) == npt_hpa_ptr(out.hpa))
+			res->gpa = m->answer[i].gpa;
+}
+
 /* Gives the gpa of the table entry that was written, 0: none. */
 static u64 one_access(struct coh *c, struct vcpu *v, unsigned int p)
 {
@@ -190,7 +210,9 @@ static u64 one_access(struct coh *c, struct vcpu *v, unsigned int p)
 		size = aim_at_table(c, &q, &m, &buf);
 		known = expect(&q, &m);
 	}
-	if (q.op == NPT_OP_FETCH)
+	if (c->opts->processor && npt_gva_valid(v->cpu, q.gva))
+		processor_result(c, &q, &m, &buf, size, &res);
+	else if (q.op == NPT_OP_FETCH)
 		env_access(v->cpu, q.gva, q.op, q.user, &res);
 	else
 		env_data(v->cpu, q.gva, q.op, q.user ? NPT_ACCESS_USER : 0, &buf, size, &res);

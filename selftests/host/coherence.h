@@ -17,6 +17,7 @@ struct coh_opts {
 	bool disciplined;	/* flush everywhere after each table write */
 	bool calm;		/* no host events, one vCPU */
 	bool tidy;		/* a plain tree of tables; what changes is mostly its leaves */
+	bool processor;		/* accesses by a processor on the shadow tables */
 	unsigned int steps;
 	unsigned int table_seed;	/* not 0: tables come from here, not from the choices */
 	int unsync;		/* 0: no, 1: yes, -1: either */

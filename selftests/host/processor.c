@@ -75,6 +75,7 @@ static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user,
 
 	npt_walker_init(&w, cpu, op, user);
 	outcome = npt_shadow_fault(cpu, &w, gva);
+	out->gpa = w.fault_gpa;
 	switch (outcome) {
 	case NPT_FAULT_GUEST:
 		out->status = NPT_STATUS_GUEST_PF;
@@ -114,4 +115,20 @@ void processor_access(struct env *env, struct npt_cpu *cpu, u64 gva, unsigned in
 		npt_read_unlock(&cpu->mmu->lock);
 		out->hpa = ref.gpa;
 	} while (ref.end == REF_PF && fault(cpu, gva, op, user, out));
+}
+
+void processor_data(struct env *env, struct npt_cpu *cpu, u64 gva, unsigned int op,
+		    bool user, void *data, unsigned int size, struct processor_out *out)
+{
+	u32 done;
+
+	processor_access(env, cpu, gva, op, user, out);
+	if (out->status != NPT_STATUS_OK)
+		return;
+	if (out->emulated)
+		CHECK(!npt_guest_write(cpu, out->gpa, data, size, &done), "npt_guest_write()");
+	else if (op == NPT_OP_WRITE)
+		memcpy(npt_hpa_ptr(out->hpa), data, size);
+	else
+		memcpy(data, npt_hpa_ptr(out->hpa), size);
 }

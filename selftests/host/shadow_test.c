@@ -43,6 +43,12 @@ COHERENCE(shadow_tiny, 250, .modes = SHADOW, .steps = 800, .unsync = -1,
 COHERENCE(shadow_tidy, 500, .modes = SHADOW, .tidy = true, .steps = 600, .unsync = 1)
 COHERENCE(others, 250, .modes = OTHERS, .steps = 600, .unsync = -1)
 
+/* Under a processor that walks the shadow tables itself. */
+COHERENCE(processor_sync, 300, .modes = SHADOW, .processor = true, .steps = 600, .unsync = 0)
+COHERENCE(processor_unsync, 400, .modes = SHADOW, .processor = true, .steps = 600, .unsync = 1)
+COHERENCE(processor_tidy, 400, .modes = SHADOW, .processor = true, .tidy = true, .steps = 600,
+	  .unsync = 1)
+
 /* With TLBs and walk caches. */
 COHERENCE(tlb_disciplined, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS | TLB_WALK,
 	  .disciplined = true, .steps = 500, .unsync = -1)
@@ -58,6 +64,7 @@ COHERENCE(all, 400, .modes = SHADOW | OTHERS, .tlb = TLB_ARRAYS | TLB_WALK, .ste
 static const struct test tests[] = {
 #define T(name) { "coherence." #name, name }
 	T(shadow_calm), T(shadow_sync), T(shadow_unsync), T(shadow_tiny), T(shadow_tidy), T(others),
+	T(processor_sync), T(processor_unsync), T(processor_tidy),
 	T(tlb_disciplined), T(tlb_loose), T(tlb_tidy), T(walk_caches), T(all),
 };
 
