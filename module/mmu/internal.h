@@ -73,6 +73,27 @@ void npt_cpu_world_switch(struct npt_cpu *cpu);
 enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err);
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
 
+/*
+ * Live entries. A processor that walks our tables sets A and D bits in them at any
+ * time, by locked operations that look at the entry anew (SDM vol. 3A, 4.8): it
+ * never brings back an entry that is gone, but a plain read, change, write of ours
+ * could write back what was there before it set one. Everything else happens
+ * under the lock for writing.
+ *
+ *  - An entry is cleared, or replaced as a whole, by one store. A or D bits that a
+ *    processor sets just before are lost: D says nothing here (what may be written
+ *    has it from the start, and its page is dirty for the host from then on), A is
+ *    a hint of age, and the host asks for ages before it takes pages away.
+ *  - Bits of an entry that stays are cleared by this.
+ */
+static inline void npt_entry_clear(u64 *entry, u64 bits)
+{
+	u64 old = READ_ONCE(*entry), seen;
+
+	while ((seen = cmpxchg(entry, old, old & ~bits)) != old)
+		old = seen;
+}
+
 /* --- map.c ---------------------------------------------------------------- */
 
 /* The map's leaf for @gpa, in page *table, or NULL. *level: of the leaf, or of what is missing. */

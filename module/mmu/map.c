@@ -388,7 +388,7 @@ static bool wrprot_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int lev
 	}
 	if (!(table[i] & f->write))
 		return false;
-	WRITE_ONCE(table[i], table[i] & ~(f->write | f->dirty));
+	npt_entry_clear(&table[i], f->write | f->dirty);
 	if (mmu->cfg.mode == NPT_MMU_SHADOW)
 		npt_rmap_wrprot(mmu, gfn);
 	return true;
@@ -428,7 +428,7 @@ static void age_spte(struct npt_mmu *mmu __maybe_unused, u64 *spte, void *arg)
 		return;
 	a->young = true;
 	if (a->clear)
-		WRITE_ONCE(*spte, *spte & ~accessed);
+		npt_entry_clear(spte, accessed);
 }
 
 /*
@@ -454,7 +454,7 @@ bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear)
 		if (*leaf & f->accessed) {
 			a.young = true;
 			if (clear)
-				WRITE_ONCE(*leaf, *leaf & ~f->accessed);
+				npt_entry_clear(leaf, f->accessed);
 		}
 		heads = npt_page_owner(table);
 		if (heads)

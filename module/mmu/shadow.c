@@ -214,7 +214,7 @@ static void wrprot_spte(struct npt_mmu *mmu, u64 *spte, void *arg)
 
 	if (gfn < first || gfn >= first + pages || !(*spte & npt_fmt_4level.write))
 		return;
-	WRITE_ONCE(*spte, *spte & ~(npt_fmt_4level.write | npt_fmt_4level.dirty));
+	npt_entry_clear(spte, npt_fmt_4level.write | npt_fmt_4level.dirty);
 	mmu->wrprot_any = true;
 }
 
