@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 #include <linux/version.h>
+#include "compat_asm.h"
 
 /* What the notifier's questions for the age of a page return. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
@@ -38,5 +39,14 @@ static inline bool npt_immediate_exit(const struct kvm_run *run)
 	return READ_ONCE(run->immediate_exit);
 #endif
 }
+
+#ifdef NPT_HAVE_SVM
+/* Has the thread anything to do before it may be away in a guest: signals, rescheduling, ...? */
+bool npt_guest_work_pending(void);
+/* Do it. May sleep. 0, or -EINTR: a signal. */
+int npt_guest_work(void);
+/* Interrupt another processor, for no other purpose. Any context. */
+void npt_send_reschedule(int cpu);
+#endif
 
 #endif /* NPT_COMPAT_H */

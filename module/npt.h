@@ -53,6 +53,7 @@ struct npt_vcpu {
 	 */
 	struct npt_cpu cpu;
 	struct mutex cpu_lock;	/* see above */
+	atomic_t lookers;	/* who wait for cpu_lock to look from outside */
 
 	struct npt_vm *vm;	/* const */
 	u32 id;			/* const */

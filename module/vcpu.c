@@ -390,7 +390,7 @@ static long vcpu_explain(struct npt_call *call)
  * but a slice may wait for the host to bring a page in, for as long as user
  * space likes (userfaultfd), and who looks may hold what the machine needs.
  */
-static int look_lock(struct npt_vcpu *vcpu)
+static int look_wait(struct npt_vcpu *vcpu)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(NPT_LOOK_MS);
 
@@ -399,9 +399,34 @@ static int look_lock(struct npt_vcpu *vcpu)
 			return -EINTR;
 		if (time_after(jiffies, end))
 			return -EBUSY;
+		/* One that runs on a processor comes out for it. */
+		npt_vcpu_request(vcpu, NPT_REQ_LOOK);
 		usleep_range(20, 100);
 	}
 	return 0;
+}
+
+static void look_gone(struct npt_vcpu *vcpu)
+{
+	if (atomic_dec_and_test(&vcpu->lookers))
+		wake_up(&vcpu->x86.wq);
+}
+
+static int look_lock(struct npt_vcpu *vcpu)
+{
+	int err;
+
+	atomic_inc(&vcpu->lookers);
+	err = look_wait(vcpu);
+	if (err)
+		look_gone(vcpu);
+	return err;
+}
+
+static void look_unlock(struct npt_vcpu *vcpu)
+{
+	mutex_unlock(&vcpu->cpu_lock);
+	look_gone(vcpu);
 }
 
 int npt_vcpu_explain(struct npt_vcpu *vcpu, struct npt_explain *e,
@@ -417,7 +442,7 @@ int npt_vcpu_explain(struct npt_vcpu *vcpu, struct npt_explain *e,
 	err = -EIO;
 	if (!npt_vm_dead(vcpu->vm))
 		err = npt_cpu_explain(&vcpu->cpu, e, ent);
-	mutex_unlock(&vcpu->cpu_lock);
+	look_unlock(vcpu);
 	return err;
 }
 
@@ -433,7 +458,7 @@ int npt_vcpu_table_dump(struct npt_vcpu *vcpu, u32 dim, u64 *cursor,
 		*n = npt_table_dump(&vcpu->vm->mmu, &vcpu->cpu, dim, cursor, out, max, done);
 		err = 0;
 	}
-	mutex_unlock(&vcpu->cpu_lock);
+	look_unlock(vcpu);
 	return err;
 }
 

@@ -164,7 +164,7 @@ static int choose(struct npt_create_vm *c, struct npt_vm *vm, struct npt_mmu_con
 	*cfg = (struct npt_mmu_config) {
 		.mode = c->mmu ?: npt_param_mmu(),
 		.nested_format = c->nested_format ?: vm->engine->nested_format,
-		.nested_levels = c->nested_levels ?: vm->engine->nested_levels,
+		.nested_levels = c->nested_levels ?: vm->engine->nested_levels(),
 		.leaf_pages = leaf_pages,
 		.max_table_pages = c->max_table_pages ?: npt_param_table_pages(),
 		.unsync = !(c->flags & NPT_VM_NO_UNSYNC),

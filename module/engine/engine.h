@@ -17,7 +17,7 @@ struct npt_batch;
  * @name: as the parameter engine= has it
  * @id: enum npt_engine
  * @nested_format: format of nested tables that NPT_NESTED_DEFAULT means
- * @nested_levels: levels of nested tables that 0 means
+ * @nested_levels: levels of nested tables that 0 means, on this machine
  * @features: NPT_CAP_* that it adds
  * @probe: can it run here and now? 0, or -EOPNOTSUPP (never on this machine)
  *	or -EBUSY (another hypervisor holds the hardware), with *why a constant
@@ -40,7 +40,7 @@ struct npt_engine_ops {
 	const char *name;
 	u32 id;
 	u32 nested_format;
-	u32 nested_levels;
+	u32 (*nested_levels)(void);
 	u32 features;
 	bool hw;
 	int (*probe)(const char **why);
@@ -56,6 +56,7 @@ struct npt_engine_ops {
 };
 
 extern const struct npt_engine_ops npt_engine_soft;
+extern const struct npt_engine_ops npt_engine_svm;
 
 /*
  * The engine for @id (enum npt_engine; NPT_ENGINE_DEFAULT is not one): an

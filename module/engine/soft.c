@@ -27,6 +27,12 @@ static int soft_probe(const char **why)
 	return 0;
 }
 
+/* As hardware had it first. */
+static u32 soft_nested_levels(void)
+{
+	return 4;
+}
+
 static int soft_vm_init(struct npt_vm *vm)
 {
 	vm->engine_data = NULL;
@@ -388,7 +394,7 @@ const struct npt_engine_ops npt_engine_soft = {
 	.name = "soft",
 	.id = NPT_ENGINE_SOFT,
 	.nested_format = NPT_NESTED_NPT,
-	.nested_levels = 4,
+	.nested_levels = soft_nested_levels,
 	.features = 0,
 	.probe = soft_probe,
 	.vm_init = soft_vm_init,

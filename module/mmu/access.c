@@ -67,7 +67,7 @@ static u8 outcome_status(enum npt_fault_outcome outcome)
 
 /* --- faults ----------------------------------------------------------------- */
 
-static void count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome)
+void npt_count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome)
 {
 	static const int counter[] = {
 		[NPT_FAULT_FIXED] = NPT_CTR_pf_fixed,
@@ -85,7 +85,7 @@ static void count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome ou
 	cpu->ctr[counter[outcome]]++;
 }
 
-static void count_guest_pf(struct npt_cpu *cpu, u8 verdict)
+void npt_count_guest_pf(struct npt_cpu *cpu, u8 verdict)
 {
 	static const int counter[] = {
 		[NPT_VERDICT_NOT_PRESENT] = NPT_CTR_guest_pf_not_present,
@@ -117,7 +117,7 @@ static enum npt_fault_outcome fix_map(struct npt_cpu *cpu, const struct npt_walk
 	else
 		outcome = spurious ? NPT_FAULT_SPURIOUS : NPT_FAULT_FIXED;
 	if (cpu->mmu->cfg.mode == NPT_MMU_NESTED) {
-		count_fault(cpu, NPT_CTR_pf_nested, outcome);
+		npt_count_fault(cpu, NPT_CTR_pf_nested, outcome);
 		npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->fault_write ? 2 : 0, outcome);
 	}
 	return outcome;
@@ -130,7 +130,7 @@ static enum npt_fault_outcome fix_shadow(struct npt_cpu *cpu, struct npt_walker 
 	unlock(cpu);
 	outcome = npt_shadow_fault(cpu, w, gva);
 	lock_and_obey(cpu);
-	count_fault(cpu, NPT_CTR_pf_shadow, outcome);
+	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
 	npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->op == NPT_OP_WRITE ? 2 : 0, outcome);
 	return outcome;
 }
@@ -197,7 +197,7 @@ static void count_refs(struct access *a, const struct npt_walker *w)
 static u8 guest_fault(struct access *a, const struct npt_walker *w, u64 gva)
 {
 	npt_tlb_forget(a->cpu->tlb, gva, a->cpu->pcid);
-	count_guest_pf(a->cpu, w->verdict);
+	npt_count_guest_pf(a->cpu, w->verdict);
 	a->cpu->ctr[NPT_CTR_walk_guest_fault]++;
 	a->error_code = npt_walk_error_code(w);
 	a->cr2 = gva;

@@ -46,8 +46,7 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 
 /* --- a vCPU ------------------------------------------------------------------ */
 
-/* Everything that follows from the registers. */
-static void derive_context(struct npt_cpu *cpu)
+void npt_cpu_derive(struct npt_cpu *cpu)
 {
 	const struct npt_regs *r = &cpu->regs;
 	bool shadow = cpu->mmu->cfg.mode == NPT_MMU_SHADOW;
@@ -110,7 +109,7 @@ int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_
 		return -ENOMEM;
 	use_model(cpu, tlb, model);
 	cpu->root_stale = true;
-	derive_context(cpu);
+	npt_cpu_derive(cpu);
 	npt_read_lock(&mmu->lock);
 	cpu->flush_seen = mmu->flush_seq;
 	npt_read_unlock(&mmu->lock);
@@ -134,7 +133,7 @@ void npt_cpu_install_model(struct npt_cpu *cpu, const struct npt_tlb_model *mode
 	npt_cpu_flush_tlb(cpu, &f);
 	npt_tlb_destroy(cpu->tlb);
 	use_model(cpu, tlb, model);
-	derive_context(cpu);
+	npt_cpu_derive(cpu);
 }
 
 int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
@@ -186,7 +185,7 @@ int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs)
 	if (!regs_valid(cpu->mmu, regs))
 		return -EINVAL;
 	cpu->regs = *regs;
-	derive_context(cpu);
+	npt_cpu_derive(cpu);
 	if (old.cr0 == regs->cr0 && old.cr3 == regs->cr3 &&
 	    old.cr4 == regs->cr4 && old.efer == regs->efer)
 		return 0;
@@ -230,6 +229,7 @@ bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value)
 		cpu->pcid = value & 0xfff;
 	if (keep && cpu->pcid_tagged)
 		return true;
+	cpu->hw_flushes++;
 	cpu->ctr[NPT_CTR_tlb_flush]++;
 	cpu->ctr[NPT_CTR_flush_cr3]++;
 	if (pcide && cpu->pcid_tagged)

@@ -50,6 +50,7 @@ static void flush_address(struct npt_cpu *cpu, u64 gva)
 
 void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 {
+	cpu->hw_flushes++;
 	cpu->ctr[NPT_CTR_tlb_flush]++;
 	(*flush_counter(cpu, f->reason))++;
 	switch (f->scope) {

@@ -60,9 +60,8 @@ void npt_mmu_bug(struct npt_mmu *mmu, const char *what);
 
 /* --- cpu.c: what the guest does besides accesses. Called without the lock. -- */
 
-void npt_cpu_invlpg(struct npt_cpu *cpu, u64 gva);
-/* False: the value is one that MOV to CR3 refuses. */
-bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value);
+/* Everything that follows from the registers. */
+void npt_cpu_derive(struct npt_cpu *cpu);
 void npt_cpu_guest_flush(struct npt_cpu *cpu);
 /* Another VM ran on this CPU meanwhile. */
 void npt_cpu_world_switch(struct npt_cpu *cpu);
@@ -72,6 +71,9 @@ void npt_cpu_world_switch(struct npt_cpu *cpu);
 /* How a host error ends a fault. */
 enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err);
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
+/* A fault of @kind (NPT_CTR_pf_nested, _shadow), by its outcome; one for the guest, by its reason. */
+void npt_count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome);
+void npt_count_guest_pf(struct npt_cpu *cpu, u8 verdict);
 
 /*
  * Live entries. A processor that walks our tables sets A and D bits in them at any

@@ -194,6 +194,7 @@ struct npt_cpu {
 	struct npt_sp *shadow_root;	/* holds a root count; mmu->lock for writing */
 	bool root_stale;	/* registers changed since it was picked */
 
+	u64 hw_flushes;		/* grows with each flush of this vCPU, for a processor's TLB */
 	u64 flush_seen;		/* mmu->flush_seq that this vCPU has obeyed; mmu->lock */
 	u32 nr_pending;		/* grows under mmu->lock for writing; this vCPU drains it */
 	struct npt_pending_flush pending[NPT_PENDING_FLUSHES];
@@ -295,6 +296,48 @@ u32 npt_shadow_levels(const struct npt_cpu *cpu);
  * levels; it is 0 while there is no root. Lock held either way.
  */
 void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw);
+
+/* INVLPG and MOV to CR3 by the guest. Without mmu->lock. */
+void npt_cpu_invlpg(struct npt_cpu *cpu, u64 gva);
+/* False: the value is one that MOV to CR3 refuses. */
+bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value);
+
+/* --- for engines whose processor walks the tables (hw.c) ------------------- */
+
+/*
+ * Obey flushes and have a root, before the guest is entered. The vCPU's thread,
+ * without mmu->lock. -ENOMEM.
+ */
+int npt_hw_prepare(struct npt_cpu *cpu);
+/* Nothing came up since? Interrupts off, after others can see that we go in. */
+bool npt_hw_ready(const struct npt_cpu *cpu);
+/* hpa of the table to run on: nested, or shadow root. After npt_hw_prepare(). */
+u64 npt_hw_root(const struct npt_cpu *cpu);
+/* Nested mode: the guest has loaded CR3 unseen. */
+void npt_hw_set_cr3(struct npt_cpu *cpu, u64 cr3);
+/* RFLAGS.AC and PKRU as they are now. */
+void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru);
+
+/*
+ * A fault of the second dimension at @gpa, with an error code as of a page
+ * fault. Sleeps. What became of it: NPT_FAULT_FIXED, _SPURIOUS (go on), _MMIO,
+ * _READONLY (write to a read-only memslot), _ERROR (cpu->fatal: a signal).
+ */
+enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 error_code);
+
+/* A page fault on shadow tables. */
+struct npt_hw_fault {
+	u64 gva;
+	u64 gpa;		/* out, for _MMIO, _READONLY, _EMULATE */
+	u64 error_code;		/* in: the processor's; out, for _GUEST: the guest's */
+	bool implicit;		/* a supervisor access while the CPL is 3 */
+};
+
+/*
+ * Likewise, and _UNSYNC (go on), _GUEST (the guest's own fault), _EMULATE (a
+ * write to a shadowed table that must be carried out in software).
+ */
+enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fault *f);
 
 /* --- guest memory and tables -------------------------------------------- */
 

@@ -161,7 +161,33 @@ X(notifier_calls, vm, counter, calls, "invalidations by the host's memory manage
 X(notifier_young, vm, counter, calls, "questions for the age of a page by the host") \
 X(slots, vm, gauge, memslots, "memslots now")				\
 X(slot_changes, vm, counter, changes, "memslots added, deleted or changed")	\
-X(vcpus, vm, gauge, vcpus, "vCPUs now")
+X(vcpus, vm, gauge, vcpus, "vCPUs now")					\
+/* a processor that runs the guest */					\
+X(exits, vcpu, counter, exits, "times that a processor left the guest")	\
+X(exit_npf, vcpu, counter, exits, "of these, for a fault of nested tables") \
+X(exit_pf, vcpu, counter, exits, "for a page fault (shadow)")		\
+X(exit_invlpg, vcpu, counter, exits, "for INVLPG (shadow)")		\
+X(exit_cr, vcpu, counter, exits, "for an access to a control register")	\
+X(exit_dr, vcpu, counter, exits, "for an access to a debug register")	\
+X(exit_exception, vcpu, counter, exits, "for another exception that is intercepted") \
+X(exit_io, vcpu, counter, exits, "for port I/O")			\
+X(exit_msr, vcpu, counter, exits, "for a model-specific register")	\
+X(exit_cpuid, vcpu, counter, exits, "for CPUID")			\
+X(exit_hlt, vcpu, counter, exits, "for HLT")				\
+X(exit_insn, vcpu, counter, exits, "for another instruction")		\
+X(exit_window, vcpu, counter, exits, "because the guest can take an interrupt or NMI now") \
+X(exit_host, vcpu, counter, exits, "for the host's own interrupts, NMIs and machine checks") \
+X(exit_shutdown, vcpu, counter, exits, "for a triple fault")		\
+X(exit_unknown, vcpu, counter, exits, "for a reason that nobody knows")	\
+X(exits_user, vcpu, counter, exits, "times that KVM_RUN returned with an exit for user space") \
+X(emulated, vcpu, counter, instructions,				\
+  "instructions carried out in software: MMIO, writes to shadowed tables") \
+X(inj_exception, vcpu, counter, events, "exceptions injected, repeated injections too") \
+X(inj_interrupt, vcpu, counter, events, "interrupts injected")		\
+X(inj_nmi, vcpu, counter, events, "NMIs injected")			\
+X(kicks, vcpu, counter, interrupts, "times that a flush interrupted the vCPU in the guest") \
+X(asid_new, vcpu, counter, asids, "ASIDs given to the vCPU")		\
+X(asid_rollover, vcpu, counter, flushes, "of these, those that flushed the processor's TLB because ASIDs had run out")
 
 enum npt_counter {
 #define NPT_COUNTER_ENUM(name, scope, type, unit, text) NPT_CTR_##name,
@@ -202,6 +228,8 @@ L(leaves_conserved, "fills_4k + fills_2m + fills_1g + shadow_fills",	\
   "pages_4k + pages_2m + pages_1g + shadow_leaves + zaps")		\
 L(mapped_by_size, "mapped_bytes",					\
   "4096*pages_4k + 2097152*pages_2m + 1073741824*pages_1g")		\
-L(tables_by_kind, "table_pages", "nested_tables + shadow_tables + rmap_pages")
+L(tables_by_kind, "table_pages", "nested_tables + shadow_tables + rmap_pages") \
+L(exits_by_reason, "exits",						\
+  "exit_npf + exit_pf + exit_invlpg + exit_cr + exit_dr + exit_exception + exit_io + exit_msr + exit_cpuid + exit_hlt + exit_insn + exit_window + exit_host + exit_shutdown + exit_unknown")
 
 #endif /* _UAPI_LINUX_NPT_COUNTERS_H */

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is done differently from kernel to kernel and is too long for compat.h. */
+#include "compat.h"
+
+#ifdef NPT_HAVE_SVM
+#include <linux/entry-kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/smp.h>
+
+/*
+ * The kernel's helper wants a vCPU of KVM's, and on a signal writes an exit
+ * reason to its run page and counts. Nobody reads what lands here.
+ */
+static struct kvm_run nobodys_run;
+static struct kvm_vcpu nobody = { .run = &nobodys_run };
+
+bool npt_guest_work_pending(void)
+{
+	return __xfer_to_guest_mode_work_pending();
+}
+
+int npt_guest_work(void)
+{
+	return xfer_to_guest_mode_handle_work(&nobody);
+}
+
+void npt_send_reschedule(int cpu)
+{
+	smp_send_reschedule(cpu);
+}
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * For engines whose processor walks the tables by itself: what it is to run
+ * on, and what it could not do alone.
+ *
+ * Such a processor holds no lock while the guest runs. Whoever changes a table
+ * under it follows the order zap, flush, free: npt_flush_cpus() waits in
+ * ->kick until every vCPU has left the guest, and a vCPU that enters again
+ * finds npt_hw_ready() false until it has obeyed.
+ */
+#include "internal.h"
+
+int npt_hw_prepare(struct npt_cpu *cpu)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	bool fits;
+	int err;
+
+	if (likely(npt_hw_ready(cpu)))
+		return 0;
+	for (;;) {
+		npt_read_lock(&mmu->lock);
+		if (npt_cpu_behind(cpu))
+			npt_cpu_obey(cpu);
+		fits = mmu->cfg.mode != NPT_MMU_SHADOW || npt_shadow_root_fits(cpu);
+		npt_read_unlock(&mmu->lock);
+		if (fits)
+			return 0;
+		err = npt_shadow_load_root(cpu);
+		if (err)
+			return err;
+		/* Translations of the root before are still in the TLB. */
+		cpu->hw_flushes++;
+	}
+}
+
+bool npt_hw_ready(const struct npt_cpu *cpu)
+{
+	const struct npt_mmu *mmu = cpu->mmu;
+
+	if (READ_ONCE(mmu->flush_seq) != cpu->flush_seen || READ_ONCE(cpu->nr_pending))
+		return false;
+	/* A root that another vCPU took away was flushed too. */
+	return mmu->cfg.mode != NPT_MMU_SHADOW || (cpu->shadow_root && !cpu->root_stale);
+}
+
+u64 npt_hw_root(const struct npt_cpu *cpu)
+{
+	if (cpu->mmu->cfg.mode != NPT_MMU_SHADOW)
+		return cpu->mmu->map_root;
+	return npt_ptr_hpa(cpu->shadow_root->spt);
+}
+
+void npt_hw_set_cr3(struct npt_cpu *cpu, u64 cr3)
+{
+	cpu->regs.cr3 = cr3;
+	cpu->root = cpu->fmt ? cr3 & cpu->fmt->root_mask : 0;
+}
+
+void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru)
+{
+	bool derive = cpu->regs.ac != ac;
+
+	cpu->regs.ac = ac;
+	cpu->regs.pkru = pkru;
+	if (derive)
+		npt_cpu_derive(cpu);
+}
+
+/* Bits of a page-fault error code (APM vol. 2, 8.4.2). */
+#define EC_WRITE BIT(1)
+#define EC_USER BIT(2)
+#define EC_RESERVED BIT(3)
+#define EC_FETCH BIT(4)
+
+enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 error_code)
+{
+	bool write = error_code & EC_WRITE, spurious;
+	enum npt_fault_outcome outcome;
+	int err;
+
+	cpu->fatal = false;
+	if (error_code & EC_RESERVED) {
+		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a nested table");
+		outcome = NPT_FAULT_ERROR;
+	} else if (gpa >> cpu->mmu->gpa_bits) {
+		outcome = NPT_FAULT_MMIO;
+	} else {
+		err = npt_map_in(cpu, gpa, write, &spurious);
+		if (err)
+			outcome = npt_map_outcome(cpu, err);
+		else
+			outcome = spurious ? NPT_FAULT_SPURIOUS : NPT_FAULT_FIXED;
+	}
+	npt_count_fault(cpu, NPT_CTR_pf_nested, outcome);
+	/* The guest-virtual address is the processor's secret. */
+	npt_trace_fault(cpu->mmu, 0, gpa, error_code & 0x1f, outcome);
+	return outcome;
+}
+
+enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fault *f)
+{
+	u8 op = f->error_code & EC_FETCH ? NPT_OP_FETCH :
+		f->error_code & EC_WRITE ? NPT_OP_WRITE : NPT_OP_READ;
+	enum npt_fault_outcome outcome;
+	bool ac = cpu->regs.ac;
+	struct npt_walker w;
+
+	cpu->fatal = false;
+	npt_walker_init_hw(&w, cpu, op, f->error_code & EC_USER);
+	if (f->error_code & EC_RESERVED) {
+		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a shadow table");
+		outcome = NPT_FAULT_ERROR;
+	} else {
+		/* SDM vol. 3A, 4.6: implicit supervisor accesses know no AC. */
+		if (f->implicit && ac)
+			npt_hw_set_rights(cpu, false, cpu->regs.pkru);
+		outcome = npt_shadow_fault(cpu, &w, f->gva);
+		if (f->implicit && ac)
+			npt_hw_set_rights(cpu, ac, cpu->regs.pkru);
+	}
+	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
+	npt_trace_fault(cpu->mmu, f->gva, w.fault_gpa, f->error_code & 0x1f, outcome);
+	if (outcome == NPT_FAULT_GUEST) {
+		npt_count_guest_pf(cpu, w.verdict);
+		f->error_code = npt_walk_error_code(&w);
+	}
+	f->gpa = w.fault_gpa;
+	return outcome;
+}
