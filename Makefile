@@ -18,7 +18,7 @@ KERNELS += $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/npt-lab/kernel/6.1/
 KDIR ?= $(firstword $(foreach dir,$(KERNELS),$(if $(wildcard $(dir)/Makefile),$(dir))))
 MODDIR ?= extra
 
-USERSPACE := userspace/libnpt userspace/npt
+USERSPACE := userspace/libnpt userspace/npt userspace/guests
 
 all: module-if-possible userspace docs-if-possible ## build everything that this machine can
 

@@ -87,7 +87,7 @@ check "missing command" fails 2 "a command is missing" completion
 check "unknown option of a command" fails 2 "--frob" replay --frob x
 check "option without a value" fails 2 "needs a value" replay --mmu
 check "a name that holds a newline stays one line" fails 2 "unknown object" $'two\nlines'
-for object in caps completion doctor help monitor record replay stat table trace version vm walk; do
+for object in caps completion doctor help monitor record replay run stat table trace version vm walk; do
 	check "help $object" prints "npt $object - " help "$object"
 done
 check "help lists all" prints "Exit codes" help

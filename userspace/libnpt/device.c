@@ -58,6 +58,33 @@ int npt_device_open(const char *path, struct npt_device **out)
 	return 0;
 }
 
+int npt_device_open_kvm(const char *path, struct npt_device **out)
+{
+	struct npt_device *dev = calloc(1, sizeof(*dev));
+	int ret, version;
+
+	if (!dev)
+		return npt_set_error(-ENOMEM, "no memory for a device");
+	dev->be = &npt_backend_kvm;
+	dev->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (dev->fd < 0) {
+		ret = npt_set_errno(-errno, "%s", path);
+		free(dev);
+		return ret;
+	}
+	version = ioctl(dev->fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		close(dev->fd);
+		free(dev);
+		if (version < 0)
+			return npt_set_error(-ENOTTY, "%s does not take KVM's calls", path);
+		return npt_set_error(-EPROTO, "%s: KVM's API has version %d, expected %d", path,
+				     version, KVM_API_VERSION);
+	}
+	*out = dev;
+	return 0;
+}
+
 int npt_device_open_inproc(struct npt_device **out)
 {
 	struct npt_device *dev = calloc(1, sizeof(*dev));
@@ -81,6 +108,11 @@ void npt_device_close(struct npt_device *dev)
 bool npt_device_is_inproc(const struct npt_device *dev)
 {
 	return dev->be == &npt_backend_inproc;
+}
+
+bool npt_device_is_kvm(const struct npt_device *dev)
+{
+	return dev->be == &npt_backend_kvm;
 }
 
 int npt_device_fd(const struct npt_device *dev)

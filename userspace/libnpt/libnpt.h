@@ -12,7 +12,7 @@
  * In-process objects all belong to one thread. A child of fork() can't use them.
  *
  * Traces are in <npt/trace.h>, netlink in <npt/nl.h>, TLB descriptions in
- * <npt/tlbspec.h>.
+ * <npt/tlbspec.h>, machines that run real guests in <npt/machine.h>.
  */
 #ifndef LIBNPT_H
 #define LIBNPT_H
@@ -61,6 +61,18 @@ const char *npt_version(void);
 int npt_device_open(const char *path, struct npt_device **dev);
 
 /**
+ * npt_device_open_kvm() - open a device that takes KVM's calls and no others
+ * @path: device file, such as "/dev/kvm"
+ * @dev: set to the new device
+ *
+ * VMs on it have KVM's choices: npt_vm_create() takes none. What KVM has no call for
+ * (counters, batches, explanations, TLB models) gives -EOPNOTSUPP.
+ *
+ * Return: 0, -errno of open(2), -ENOTTY if that file is something else, -EPROTO
+ */
+int npt_device_open_kvm(const char *path, struct npt_device **dev);
+
+/**
  * npt_device_open_inproc() - use the core that is linked into this library
  * @dev: set to the new device
  * Return: 0 or -ENOMEM
@@ -79,6 +91,13 @@ void npt_device_close(struct npt_device *dev);
  * Return: true for the core in this process, false for the module
  */
 bool npt_device_is_inproc(const struct npt_device *dev);
+
+/**
+ * npt_device_is_kvm() - was it opened by npt_device_open_kvm()?
+ * @dev: the device
+ * Return: true if so
+ */
+bool npt_device_is_kvm(const struct npt_device *dev);
 
 /**
  * npt_device_fd() - the descriptor of /dev/npt, for ioctls of your own

@@ -81,6 +81,7 @@ struct npt_backend {
 
 extern const struct npt_backend npt_backend_module;
 extern const struct npt_backend npt_backend_inproc;
+extern const struct npt_backend npt_backend_kvm;
 
 /* The piece of memory that holds [gpa, gpa + len), or NULL. */
 struct npt_memory *npt_memory_find(const struct npt_vm *vm, uint64_t gpa, uint64_t len);

@@ -312,3 +312,116 @@ const struct npt_backend npt_backend_module = {
 	.vcpu_flush = module_vcpu_flush,
 	.vcpu_stats = module_vcpu_stats,
 };
+
+/*
+ * --- a device with KVM's calls alone ---
+ *
+ * What KVM has a call for is the same; the rest is refused here, since ENOTTY would
+ * tell a user less.
+ */
+
+static int kvm_caps(struct npt_device *dev, struct npt_caps *caps)
+{
+	(void)dev;
+	(void)caps;
+	return -EOPNOTSUPP;
+}
+
+/* All choices have to be the defaults, for nobody would obey them. */
+static int kvm_vm_create(struct npt_vm *vm, struct npt_create_vm *req)
+{
+	if (req->engine || req->mmu || req->flags || req->nested_format || req->nested_levels ||
+	    req->leaf_pages || req->max_vcpus || req->max_table_pages || req->tlb)
+		return -EOPNOTSUPP;
+	vm->fd = ioctl(vm->dev->fd, KVM_CREATE_VM, 0);
+	return vm->fd < 0 ? -errno : 0;
+}
+
+static int kvm_vm_info(struct npt_vm *vm, struct npt_vm_info *info)
+{
+	(void)vm;
+	(void)info;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vm_get_tlb(struct npt_vm *vm, struct npt_tlb_model *model)
+{
+	(void)vm;
+	(void)model;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vm_set_tlb(struct npt_vm *vm, const struct npt_tlb_model *model)
+{
+	(void)vm;
+	(void)model;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vm_flush(struct npt_vm *vm, const struct npt_flush *flush)
+{
+	(void)vm;
+	(void)flush;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vm_stats(struct npt_vm *vm, struct npt_stats *stats)
+{
+	(void)vm;
+	(void)stats;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vcpu_batch(struct npt_vcpu *vcpu, struct npt_batch *batch)
+{
+	(void)vcpu;
+	(void)batch;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vcpu_explain(struct npt_vcpu *vcpu, struct npt_explain *explain)
+{
+	(void)vcpu;
+	(void)explain;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vcpu_flush(struct npt_vcpu *vcpu, const struct npt_flush *flush)
+{
+	(void)vcpu;
+	(void)flush;
+	return -EOPNOTSUPP;
+}
+
+static int kvm_vcpu_stats(struct npt_vcpu *vcpu, struct npt_stats *stats)
+{
+	(void)vcpu;
+	(void)stats;
+	return -EOPNOTSUPP;
+}
+
+const struct npt_backend npt_backend_kvm = {
+	.caps = kvm_caps,
+	.close = module_close,
+	.vm_create = kvm_vm_create,
+	.vm_destroy = module_vm_destroy,
+	.vm_info = kvm_vm_info,
+	.vm_get_tlb = kvm_vm_get_tlb,
+	.vm_set_tlb = kvm_vm_set_tlb,
+	.vm_flush = kvm_vm_flush,
+	.vm_stats = kvm_vm_stats,
+	.mem_alloc = module_mem_alloc,
+	.mem_free = module_mem_free,
+	.mem_huge = module_mem_huge,
+	.mem_slot = module_mem_slot,
+	.vcpu_create = module_vcpu_create,
+	.vcpu_destroy = module_vcpu_destroy,
+	.vcpu_get_sregs = module_vcpu_get_sregs,
+	.vcpu_set_sregs = module_vcpu_set_sregs,
+	.vcpu_get_regs = module_vcpu_get_regs,
+	.vcpu_set_regs = module_vcpu_set_regs,
+	.vcpu_batch = kvm_vcpu_batch,
+	.vcpu_explain = kvm_vcpu_explain,
+	.vcpu_flush = kvm_vcpu_flush,
+	.vcpu_stats = kvm_vcpu_stats,
+};

@@ -74,6 +74,7 @@ static int run_bash(struct npt_cli *cli, int argc, char **argv)
 	     "\tcase $prev in\n"
 	     "\t--mmu) COMPREPLY=($(compgen -W 'native shadow nested' -- \"$cur\")); return ;;\n"
 	     "\t--page|--nested-page) COMPREPLY=($(compgen -W '4k 2m 1g' -- \"$cur\")); return ;;\n"
+	     "\t--engine) COMPREPLY=($(compgen -W 'auto soft svm vmx' -- \"$cur\")); return ;;\n"
 	     "\t--policy) COMPREPLY=($(compgen -W 'lru fifo lfu plru' -- \"$cur\")); return ;;\n"
 	     "\t--guest-levels) COMPREPLY=($(compgen -W '2 3 4 5' -- \"$cur\")); return ;;\n"
 	     "\t--nested-levels) COMPREPLY=($(compgen -W '4 5' -- \"$cur\")); return ;;\n"

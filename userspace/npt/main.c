@@ -15,6 +15,7 @@ const struct npt_object *const npt_objects[] = {
 	&npt_obj_monitor,
 	&npt_obj_record,
 	&npt_obj_replay,
+	&npt_obj_run,
 	&npt_obj_stat,
 	&npt_obj_table,
 	&npt_obj_trace,

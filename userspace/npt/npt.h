@@ -62,6 +62,7 @@ extern const struct npt_object npt_obj_help;		/* cmd_help.c */
 extern const struct npt_object npt_obj_monitor;		/* cmd_monitor.c */
 extern const struct npt_object npt_obj_record;		/* cmd_record.c */
 extern const struct npt_object npt_obj_replay;		/* cmd_replay.c */
+extern const struct npt_object npt_obj_run;		/* cmd_run.c */
 extern const struct npt_object npt_obj_stat;		/* cmd_stat.c */
 extern const struct npt_object npt_obj_table;		/* cmd_table.c */
 extern const struct npt_object npt_obj_trace;		/* cmd_trace.c */
