@@ -167,6 +167,7 @@ static int choose(struct npt_create_vm *c, struct npt_vm *vm, struct npt_mmu_con
 		.nested_levels = c->nested_levels ?: vm->engine->nested_levels(),
 		.leaf_pages = leaf_pages,
 		.max_table_pages = c->max_table_pages ?: npt_param_table_pages(),
+		.prefetch = vm->engine->prefetch,
 		.unsync = !(c->flags & NPT_VM_NO_UNSYNC),
 	};
 	return copy_model(c->tlb, &vm->tlb);

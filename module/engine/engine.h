@@ -19,6 +19,8 @@ struct npt_batch;
  * @nested_format: format of nested tables that NPT_NESTED_DEFAULT means
  * @nested_levels: levels of nested tables that 0 means, on this machine
  * @features: NPT_CAP_* that it adds
+ * @prefetch: pages that a fill looks at, see struct npt_mmu_config; each fault of
+ *	the soft engine is there to be seen, elsewhere it is an exit to be saved
  * @probe: can it run here and now? 0, or -EOPNOTSUPP (never on this machine)
  *	or -EBUSY (another hypervisor holds the hardware), with *why a constant
  *	sentence for a person
@@ -42,6 +44,7 @@ struct npt_engine_ops {
 	u32 nested_format;
 	u32 (*nested_levels)(void);
 	u32 features;
+	u32 prefetch;
 	bool hw;
 	int (*probe)(const char **why);
 	int (*vm_init)(struct npt_vm *vm);

@@ -396,6 +396,7 @@ const struct npt_engine_ops npt_engine_soft = {
 	.nested_format = NPT_NESTED_NPT,
 	.nested_levels = soft_nested_levels,
 	.features = 0,
+	.prefetch = 0,
 	.probe = soft_probe,
 	.vm_init = soft_vm_init,
 	.vm_destroy = soft_vm_destroy,

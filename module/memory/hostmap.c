@@ -153,6 +153,42 @@ static unsigned int max_size(struct npt_vm *vm, const struct backing *b, u64 gfn
 	return size;
 }
 
+/*
+ * Under mmu->lock there is no number to compare: an invalidation that has begun
+ * shows as busy, one that begins later has to wait for the lock to zap what is
+ * entered now. Pages are not marked accessed: nobody has asked for them.
+ */
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+{
+	struct npt_vm *vm = npt_mmu_vm(mmu);
+	u64 gfn = gpa >> PAGE_SHIFT;
+	struct page *pages[NPT_PREFETCH_MAX];
+	struct npt_slot *slot;
+	unsigned long hva;
+	int i, got, good;
+
+	npt_assert_write(&mmu->lock);
+	slot = npt_slot_find(&vm->mem, gfn);
+	if (!slot || slot->flags || current->mm != vm->mm)
+		return 0;
+	hva = npt_slot_hva(slot) + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+	n = min_t(u64, n, slot->base_gfn + slot->npages - gfn);
+	if (npt_watch_busy(vm, hva, hva + n * PAGE_SIZE))
+		return 0;
+	got = get_user_pages_fast_only(hva, n, FOLL_WRITE, pages);
+	for (i = 0, good = 0; i < got; i++) {
+		struct folio *folio = page_folio(pages[i]);
+
+		/* As in quick_page(). */
+		if (good == i && folio_test_swapbacked(folio)) {
+			folio_set_dirty(folio);
+			hpa[good++] = PFN_PHYS(page_to_pfn(pages[i]));
+		}
+		put_page(pages[i]);
+	}
+	return good;
+}
+
 static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out)
 {
 	struct npt_vm *vm = npt_mmu_vm(mmu);
@@ -226,6 +262,7 @@ static void host_bug(struct npt_mmu *mmu, const char *what)
 
 const struct npt_mmu_host npt_memory_host = {
 	.map = host_map,
+	.map_near = host_map_near,
 	.stale = host_stale,
 	.mark_dirty = npt_dirty_mark,
 	.kick = host_kick,

@@ -81,6 +81,8 @@ void npt_watch_exit(void);
 u64 npt_watch_seq(struct npt_vm *vm);
 /* Under mmu->lock: may what was found at @seq for [start, end) (hvas) not be used? */
 bool npt_watch_stale(struct npt_vm *vm, u64 seq, unsigned long start, unsigned long end);
+/* Under mmu->lock: is an invalidation of some of [start, end) (hvas) under way? */
+bool npt_watch_busy(struct npt_vm *vm, unsigned long start, unsigned long end);
 
 /* --- dirty.c ------------------------------------------------------------ */
 

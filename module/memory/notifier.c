@@ -269,6 +269,23 @@ u64 npt_watch_seq(struct npt_vm *vm)
 	return seq;
 }
 
+static bool covers(const struct npt_watch *watch, unsigned long start, unsigned long end)
+{
+	return watch->busy && start < watch->end && watch->start < end;
+}
+
+bool npt_watch_busy(struct npt_vm *vm, unsigned long start, unsigned long end)
+{
+	struct npt_watch *watch = vm->mem.watch;
+	bool busy;
+
+	npt_assert_held(&vm->mmu.lock);
+	spin_lock(&watch->lock);
+	busy = covers(watch, start, end);
+	spin_unlock(&watch->lock);
+	return busy;
+}
+
 bool npt_watch_stale(struct npt_vm *vm, u64 seq, unsigned long start, unsigned long end)
 {
 	struct npt_watch *watch = vm->mem.watch;
@@ -276,8 +293,7 @@ bool npt_watch_stale(struct npt_vm *vm, u64 seq, unsigned long start, unsigned l
 
 	npt_assert_held(&vm->mmu.lock);
 	spin_lock(&watch->lock);
-	stale = seq != watch->seq + vm->mem.seq ||
-		(watch->busy && start < watch->end && watch->start < end);
+	stale = seq != watch->seq + vm->mem.seq || covers(watch, start, end);
 	spin_unlock(&watch->lock);
 	return stale;
 }

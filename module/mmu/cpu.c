@@ -12,6 +12,8 @@ int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
 	if (!mmu->map_fmt || !(cfg->leaf_pages & NPT_PAGE_4K) ||
 	    cfg->mode < NPT_MMU_NATIVE || cfg->mode > NPT_MMU_NESTED)
 		return -EINVAL;
+	if (cfg->prefetch > NPT_PREFETCH_MAX || (cfg->prefetch & (cfg->prefetch - 1)))
+		return -EINVAL;
 	npt_lock_init(&mmu->lock);
 	mmu->host = host;
 	mmu->cfg = *cfg;

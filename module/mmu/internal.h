@@ -122,6 +122,8 @@ int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
 
 /* A list of entries, in one word: 0, an entry, or a struct npt_desc (bit 0 set). */
 void npt_rmap_add(struct npt_cache *c, unsigned long *head, u64 *entry);
+/* Would npt_rmap_add() get by without a descriptor? */
+bool npt_rmap_has_room(unsigned long head);
 /* False if it was not there. */
 bool npt_rmap_del(unsigned long *head, u64 *entry);
 /* The first entry, NULL if empty. */
@@ -235,6 +237,21 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
+/* A level-1 guest table as it is in memory now. */
+struct npt_guest_table {
+	const struct npt_format *f;
+	const void *entries;
+	u64 rsvd;		/* bits that must be clear in them */
+};
+
+/* The one behind @sp; false if it can't be read. Lock held. */
+bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_guest_table *t);
+/*
+ * What entry @i of @sp is made from: NPT_TLBV_W/U/X/D/G and key, with the levels
+ * above. False if it is not present, not valid or has not been accessed.
+ */
+bool npt_guest_leaf(const struct npt_guest_table *t, const struct npt_sp *sp, unsigned int i,
+		    u64 *gfn, u64 *rights);
 /* Bring every table back in step. Lock held for writing. The first leaves the flush owed. */
 void npt_shadow_sync_tables(struct npt_mmu *mmu);
 void npt_shadow_sync_all(struct npt_mmu *mmu);

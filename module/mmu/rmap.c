@@ -34,6 +34,13 @@ void npt_rmap_add(struct npt_cache *c, unsigned long *head, u64 *entry)
 	*head = (unsigned long)new | 1;
 }
 
+bool npt_rmap_has_room(unsigned long head)
+{
+	struct npt_desc *d = head_desc(head);
+
+	return !head || (d && d->nr < NPT_DESC_ENTRIES);
+}
+
 /* Fill the gap at @d->entry[i] with the last entry of the first descriptor. */
 static void close_gap(unsigned long *head, struct npt_desc *d, u32 i)
 {

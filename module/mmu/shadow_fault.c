@@ -235,18 +235,39 @@ static u64 leaf_rights(struct npt_cpu *cpu, const struct npt_walker *w,
 	return rights & NPT_TLBV_W ? rights | NPT_TLBV_D : rights;
 }
 
+/* Enter a leaf where nothing is; @head is the map's list for @gfn. */
+static void enter_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64 gfn,
+		       u64 spte, unsigned long *head)
+{
+	if (sp->gfns)
+		sp->gfns[i] = gfn;
+	npt_rmap_add(&cpu->cache, head, &sp->spt[i]);
+	WRITE_ONCE(sp->spt[i], spte);
+	cpu->mmu->ctr[NPT_CTR_shadow_fills]++;
+	cpu->mmu->ctr[NPT_CTR_shadow_leaves]++;
+}
+
+static u64 make_spte(const struct npt_format *f, unsigned int level, u64 hpa, u64 rights,
+		     u64 guest_rights)
+{
+	u64 spte = npt_make_leaf(f, level, hpa, rights);
+
+	if (f->pkey_shift)
+		spte |= ((guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15) << f->pkey_shift;
+	return spte;
+}
+
 static void set_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64 gfn,
 		     u64 hpa, const struct npt_walker *w, u64 rights,
 		     enum npt_fault_outcome *outcome)
 {
 	const struct npt_format *f = npt_cpu_shadow_format(cpu);
 	struct npt_mmu *mmu = cpu->mmu;
-	u64 spte = npt_make_leaf(f, sp->role.level, hpa, rights), old = sp->spt[i];
+	u64 spte = make_spte(f, sp->role.level, hpa, rights, w->guest_rights);
+	u64 old = sp->spt[i];
 	unsigned long *head;
 
-	if (f->pkey_shift)
-		spte |= ((w->guest_rights >> NPT_TLBV_PKEY_SHIFT) & 15) << f->pkey_shift;
-	if (old == spte && npt_sp_leaf_gfn(sp, i) == gfn) {
+	if ((old | f->accessed) == spte && npt_sp_leaf_gfn(sp, i) == gfn) {
 		if (*outcome == NPT_FAULT_FIXED)
 			*outcome = NPT_FAULT_SPURIOUS;
 		return;
@@ -273,13 +294,64 @@ static void set_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64
 		npt_mmu_bug(mmu, "shadow leaf for a page that the map lacks");
 		return;
 	}
-	if (sp->gfns)
-		sp->gfns[i] = gfn;
-	npt_rmap_add(&cpu->cache, head, &sp->spt[i]);
-	WRITE_ONCE(sp->spt[i], spte);
-	mmu->ctr[NPT_CTR_shadow_fills]++;
-	mmu->ctr[NPT_CTR_shadow_leaves]++;
+	enter_leaf(cpu, sp, i, gfn, spte, head);
+	mmu->ctr[NPT_CTR_fills_demand]++;
 	npt_trace_fill(mmu, gfn << 12, hpa, npt_level_size(sp->role.level), NPT_DIM_SHADOW);
+}
+
+/* --- neighbours ---------------------------------------------------------------- */
+
+/* Enter @gfn as leaf @i, if the map has it and nothing has to be made for it. */
+static void prefetch_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64 gfn,
+			  u64 guest_rights)
+{
+	const struct npt_format *f = npt_cpu_shadow_format(cpu);
+	struct npt_mmu *mmu = cpu->mmu;
+	unsigned long *head;
+	unsigned int level;
+	u64 *leaf, rights;
+	void *table;
+
+	leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
+	if (!leaf)
+		return;
+	head = (unsigned long *)npt_page_owner(table) + (leaf - (u64 *)table);
+	if (!npt_rmap_has_room(*head))
+		return;
+	rights = guest_rights & (NPT_TLBV_U | NPT_TLBV_X | NPT_TLBV_G);
+	/* The first write must be seen if it has something to mark, or to say. */
+	if ((guest_rights & NPT_TLBV_W) && (guest_rights & NPT_TLBV_D) &&
+	    (*leaf & mmu->map_fmt->write) && !npt_gfn_tracked(mmu, gfn))
+		rights |= NPT_TLBV_W | NPT_TLBV_D;
+	enter_leaf(cpu, sp, i, gfn,
+		   make_spte(f, 1, npt_mmu_hpa(mmu, gfn << 12), rights, guest_rights) &
+		   ~f->accessed, head);
+	mmu->ctr[NPT_CTR_fills_prefetch]++;
+}
+
+/*
+ * Around a leaf just filled, what can be had without asking anybody: pieces of
+ * the same large guest page, or entries of the same guest table that have been
+ * used before. Others must fault, for their accessed bit to be set.
+ */
+static void prefetch_leaves(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int at,
+			    const struct npt_walker *w)
+{
+	unsigned int i = at & ~(cpu->mmu->cfg.prefetch - 1);
+	unsigned int end = i + cpu->mmu->cfg.prefetch;
+	struct npt_guest_table t;
+	u64 rights, gfn;
+
+	if (!sp->role.direct && !npt_guest_table(cpu->mmu, sp, &t))
+		return;
+	for (; i < end; i++) {
+		if (sp->spt[i])
+			continue;
+		if (sp->role.direct)
+			prefetch_leaf(cpu, sp, i, npt_sp_leaf_gfn(sp, i), w->guest_rights);
+		else if (npt_guest_leaf(&t, sp, i, &gfn, &rights))
+			prefetch_leaf(cpu, sp, i, gfn, rights);
+	}
 }
 
 /* Build the path to the page that @w found and its leaf. Lock held for writing. */
@@ -310,6 +382,8 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 	span = BIT_ULL(f->level[l].shift);
 	set_leaf(cpu, sp, i, (w->gpa & ~(span - 1)) >> 12, w->hpa & ~(span - 1), w,
 		 rights, &outcome);
+	if (cpu->mmu->cfg.prefetch && l == 1)
+		prefetch_leaves(cpu, sp, i, w);
 	return outcome;
 }
 

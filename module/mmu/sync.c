@@ -111,42 +111,52 @@ bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
 	return true;
 }
 
-/* What comparing a level-1 table with the guest's takes. */
-struct compare {
-	const struct npt_format *f;	/* the guest's */
-	const void *guest;		/* its entries */
-	u64 rsvd;			/* bits that must be clear in them */
-};
-
-/* False if the guest's table can't be read. */
-static bool compare_begin(struct npt_mmu *mmu, const struct npt_sp *sp, struct compare *c)
+bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_guest_table *t)
 {
 	u64 rsvd[NPT_MAX_LEVELS + 1][2], hpa;
 
-	c->f = npt_role_guest_format(sp->role.format);
-	npt_format_rsvd(c->f, mmu->gpa_bits, sp->role.nx, rsvd);
-	c->rsvd = rsvd[1][1];
+	t->f = npt_role_guest_format(sp->role.format);
+	npt_format_rsvd(t->f, mmu->gpa_bits, sp->role.nx, rsvd);
+	t->rsvd = rsvd[1][1];
 	/* 32-bit tables have twice the entries of the shadow's. */
 	hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) |
-			       (c->f->entry_size == 4 ? sp->role.quadrant * 2048 : 0));
-	c->guest = hpa ? npt_hpa_ptr(hpa) : NULL;
+			       (t->f->entry_size == 4 ? sp->role.quadrant * 2048 : 0));
+	t->entries = hpa ? npt_hpa_ptr(hpa) : NULL;
 	return hpa;
 }
 
-/* Does the shadow leaf still grant no more than the guest's entry? */
-static bool leaf_agrees(const struct compare *c, const struct npt_sp *sp, unsigned int i)
+bool npt_guest_leaf(const struct npt_guest_table *t, const struct npt_sp *sp, unsigned int i,
+		    u64 *gfn, u64 *rights)
 {
-	const struct npt_format *f = c->f, *s = &npt_fmt_4level;
-	u64 spte = sp->spt[i], rights, pte;
+	const struct npt_format *f = t->f;
+	u64 pte;
 
-	pte = f->entry_size == 8 ? READ_ONCE(((const u64 *)c->guest)[i]) :
-				   READ_ONCE(((const u32 *)c->guest)[i]);
-	if (!(pte & f->present) || !(pte & f->accessed) || (pte & c->rsvd))
+	pte = f->entry_size == 8 ? READ_ONCE(((const u64 *)t->entries)[i]) :
+				   READ_ONCE(((const u32 *)t->entries)[i]);
+	if (!(pte & f->present) || !(pte & f->accessed) || (pte & t->rsvd))
 		return false;
-	if ((pte & f->level[1].leaf_mask) >> 12 != sp->gfns[i])
+	*gfn = (pte & f->level[1].leaf_mask) >> 12;
+	*rights = npt_entry_rights(f, pte) & sp->role.rights;
+	if (pte & f->dirty)
+		*rights |= NPT_TLBV_D;
+	if (sp->role.global && (pte & f->global))
+		*rights |= NPT_TLBV_G;
+	if (f->pkey_shift)
+		*rights |= (pte >> f->pkey_shift & 15) << NPT_TLBV_PKEY_SHIFT;
+	return true;
+}
+
+/* Does the shadow leaf still grant no more than the guest's entry? */
+static bool leaf_agrees(const struct npt_guest_table *t, const struct npt_sp *sp,
+			unsigned int i)
+{
+	const struct npt_format *s = &npt_fmt_4level;
+	u64 spte = sp->spt[i], guest, rights, gfn;
+
+	if (!npt_guest_leaf(t, sp, i, &gfn, &guest) || gfn != sp->gfns[i])
 		return false;
-	rights = npt_entry_rights(f, pte) & sp->role.rights;
-	if (!(pte & f->dirty))
+	rights = guest & (NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X);
+	if (!(guest & NPT_TLBV_D))
 		rights &= ~NPT_TLBV_W;
 	else if (spte & s->write)
 		rights = npt_role_written(sp->role, rights);
@@ -155,21 +165,21 @@ static bool leaf_agrees(const struct compare *c, const struct npt_sp *sp, unsign
 	/* A user page must not look like a supervisor's: SMEP and SMAP depend on it. */
 	if ((npt_entry_rights(s, spte) ^ rights) & NPT_TLBV_U)
 		return false;
-	if (f->pkey_shift && ((spte ^ pte) >> f->pkey_shift & 15))
+	if (t->f->pkey_shift && ((spte >> s->pkey_shift ^ guest >> NPT_TLBV_PKEY_SHIFT) & 15))
 		return false;
-	return !(spte & s->global) == !(sp->role.global && (pte & f->global));
+	return !(spte & s->global) == !(guest & NPT_TLBV_G);
 }
 
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
 {
 	bool readable;
 	unsigned int i;
-	struct compare c;
+	struct npt_guest_table t;
 
 	npt_assert_write(&mmu->lock);
-	readable = compare_begin(mmu, sp, &c);
+	readable = npt_guest_table(mmu, sp, &t);
 	for (i = 0; i < 512; i++)
-		if (sp->spt[i] && (!readable || !leaf_agrees(&c, sp, i)))
+		if (sp->spt[i] && (!readable || !leaf_agrees(&t, sp, i)))
 			npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
 	sp->unsync = false;
 	list_del(&sp->unsync_link);
@@ -232,12 +242,12 @@ void npt_shadow_sync_leaf(struct npt_cpu *cpu, u64 gva)
 {
 	struct npt_sp *sp = leaf_table(cpu, gva);
 	unsigned int i = (gva >> 12) & 511;
-	struct compare c;
+	struct npt_guest_table t;
 
 	npt_assert_write(&cpu->mmu->lock);
 	if (!sp || !sp->unsync || !sp->spt[i])
 		return;
-	if (!compare_begin(cpu->mmu, sp, &c) || !leaf_agrees(&c, sp, i))
+	if (!npt_guest_table(cpu->mmu, sp, &t) || !leaf_agrees(&t, sp, i))
 		npt_sp_drop_entry(cpu->mmu, sp, i, NPT_ZAP_GUEST);
 }
 

@@ -557,6 +557,7 @@ static void coh_init(struct coh *c)
 	cfg.nested_format = rnd_bool(r) ? NPT_NESTED_NPT : NPT_NESTED_EPT;
 	cfg.nested_levels = 4 + rnd_below(r, 2);
 	cfg.leaf_pages = NPT_PAGE_4K | rnd_below(r, 4) << 1;
+	cfg.prefetch = rnd_bool(r) ? 0 : 1 << rnd_below(r, 5);
 	cfg.unsync = c->opts->unsync < 0 ? rnd_bool(r) : c->opts->unsync;
 	cfg.max_table_pages = rnd_one_in(r, 3) ? NPT_MIN_TABLE_PAGES : 1024;
 	if (c->opts->max_table_pages)

@@ -120,6 +120,27 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	return 0;
 }
 
+/* What map() would give at once, writable; the host may be shy about it too. */
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+{
+	struct env *env = to_env(mmu);
+	struct env_slot *s = env_slot_of(env, gpa);
+	u64 i = s ? (gpa >> 12) - s->gfn : 0;
+	u32 got;
+
+	npt_assert_write(&mmu->lock);
+	CHECK(n && n <= NPT_PREFETCH_MAX, "map_near() of %u pages", n);
+	if (!s || s->readonly || s->logging)
+		return 0;
+	for (got = 0; got < n && i < s->npages; got++, i++) {
+		if (s->state[i] & (ENV_BAD | ENV_COW) ||
+		    (env->shy && rnd_one_in(env->rnd, 4)))
+			break;
+		hpa[got] = npt_ptr_hpa(slot_page(env, s, i));
+	}
+	return got;
+}
+
 static bool host_stale(struct npt_mmu *mmu, const struct npt_pfn *pfn)
 {
 	struct env *env = to_env(mmu);
@@ -152,6 +173,7 @@ static void host_bug(struct npt_mmu *mmu, const char *what)
 
 static const struct npt_mmu_host env_host = {
 	.map = host_map,
+	.map_near = host_map_near,
 	.stale = host_stale,
 	.mark_dirty = host_mark_dirty,
 	.kick = host_kick,

@@ -29,6 +29,7 @@ static struct npt_mmu_config random_config(struct rnd *r)
 	cfg.nested_levels = 4 + rnd_below(r, 2);
 	cfg.leaf_pages = NPT_PAGE_4K | rnd_below(r, 4) << 1;
 	cfg.max_table_pages = rnd_bool(r) ? NPT_MIN_TABLE_PAGES : 512;
+	cfg.prefetch = rnd_bool(r) ? 0 : 8;
 	return cfg;
 }
 
@@ -286,10 +287,75 @@ static void large_pages(void)
 	}
 }
 
+static bool young(struct env *env, u64 gpa)
+{
+	bool any;
+
+	npt_write_lock(&env->mmu.lock);
+	any = npt_mmu_age(&env->mmu, gpa >> 12, (gpa >> 12) + 1, false);
+	npt_write_unlock(&env->mmu.lock);
+	return any;
+}
+
+#define NEAR (1ull << 30)
+
+/*
+ * A fault brings the rest of its group along as far as the host has it at hand,
+ * not looked at by anybody yet, and those pages fault no more.
+ */
+static void neighbours(void)
+{
+	for (u32 mode = NPT_MMU_NATIVE; mode <= NPT_MMU_NESTED; mode++) {
+		struct npt_mmu_config cfg = env_config(mode);
+		unsigned int dims = mode == NPT_MMU_SHADOW ? 2 : 1;
+		struct npt_access_result res;
+		u64 ctr[NPT_CTR_NR], maps;
+		struct env_slot *s;
+		struct env env;
+
+		cfg.prefetch = 8;
+		CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+		s = env_add_slot(&env, NEAR, 64 * PAGE_SIZE, NPT_SIZE_4K, false);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		env_set_flag(&env, NEAR + 0xd000, ENV_BAD, true);
+		env_set_flag(&env, NEAR + 0x11000, ENV_COW, true);
+		env_access(env.cpu[0], NEAR + 0xa000, NPT_OP_READ, false, &res);
+		CHECK_EQ(mapped(&env, NEAR, 64), 5, "pages mapped by the first fault");
+		CHECK_EQ(mapped(&env, NEAR + 0x8000, 5), 5, "of its group, before the bad one");
+		CHECK(young(&env, NEAR + 0xa000), "the page asked for is not young");
+		CHECK(!young(&env, NEAR + 0x9000), "a page brought along is young");
+		laws_counters(&env, ctr);
+		CHECK_EQ(ctr[NPT_CTR_fills_demand], dims, "fills_demand");
+		CHECK_EQ(ctr[NPT_CTR_fills_prefetch], 4 * dims, "fills_prefetch");
+		maps = env.maps;
+		env_access(env.cpu[0], NEAR + 0x9000, NPT_OP_WRITE, false, &res);
+		CHECK_EQ(res.status, NPT_STATUS_OK, "status of a page brought along");
+		CHECK(young(&env, NEAR + 0x9000), "a page in use is not young");
+		CHECK_EQ(env.maps, maps, "pages asked of the host");
+		laws_counters(&env, ctr);
+		if (mode != NPT_MMU_NATIVE)
+			CHECK_EQ(ctr[NPT_CTR_pf_taken], 1, "pf_taken");
+		/* Nothing at all past a page that the host would have to copy, or in a log. */
+		env_access(env.cpu[0], NEAR + 0x10000, NPT_OP_READ, false, &res);
+		CHECK_EQ(mapped(&env, NEAR + 0x10000, 8), 1, "pages before a copied one");
+		env_clear_dirty(&env, s);
+		env_access(env.cpu[0], NEAR + 0x22000, NPT_OP_WRITE, false, &res);
+		CHECK_EQ(mapped(&env, NEAR + 0x20000, 8), 1, "pages in a dirty log");
+		CHECK(!env_dirty(&env, NEAR + 0x21000), "a page that nobody wrote is dirty");
+		env_move(&env, NEAR + 0x8000);
+		CHECK_EQ(mapped(&env, NEAR + 0x8000, 1), 0, "pages that moved");
+		map_check(&env);
+		laws_check(&env);
+		test_cases++;
+		env_destroy_clean(&env);
+	}
+}
+
 static const struct test tests[] = {
 	{ "map.random_host", random_host },
 	{ "map.recycle", recycle },
 	{ "map.large_pages", large_pages },
+	{ "map.neighbours", neighbours },
 };
 
 int main(void)

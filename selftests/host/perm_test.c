@@ -223,6 +223,8 @@ static void one_setting(struct matrix *m, unsigned int n, u32 pkru)
 	u32 failed = 0;
 
 	cfg.nested_format = n & 1 ? NPT_NESTED_NPT : NPT_NESTED_EPT;
+	/* What comes along must have the right rights too. */
+	cfg.prefetch = m->processor ? 8 : 0;
 	CHECK(!env_init(&m->env, &cfg, NULL), "npt_mmu_init() failed");
 	env_add_slot(&m->env, 0, 4 << 20, NPT_SIZE_2M, false);
 	CHECK(!env_add_cpu(&m->env, NULL), "npt_cpu_init() failed");

@@ -246,6 +246,7 @@ void uni_make(struct uni *u, u32 mode)
 	cfg.nested_levels = 4 + rnd_below(r, 2);
 	cfg.leaf_pages = NPT_PAGE_4K | rnd_below(r, 4) << 1;
 	cfg.unsync = rnd_bool(r);
+	cfg.prefetch = rnd_bool(r) ? 0 : 8;
 	CHECK(!env_init(&u->env, &cfg, r), "npt_mmu_init() failed");
 	CHECK_EQ(u->env.mmu.gpa_bits, cfg.nested_levels == 4 ? 48 : 52, "gpa_bits");
 	u->top_gpa = (1ull << u->env.mmu.gpa_bits) - (2 << 20);

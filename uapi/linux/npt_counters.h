@@ -98,7 +98,7 @@ X(pf_shadow, vcpu, counter, faults, "of these, faults on shadow tables")	\
 X(pf_fixed, vcpu, counter, faults, "outcome: an entry was filled or upgraded") \
 X(pf_guest, vcpu, counter, faults, "outcome: the fault was the guest's own (shadow)") \
 X(pf_emulate, vcpu, counter, faults,					\
-  "outcome: the module carries the write out (shadowed guest table, or CR0.WP clear)") \
+  "outcome: the module carries the write out (shadowed guest table, or CR0.WP clear with SMAP or keys)") \
 X(pf_unsync, vcpu, counter, faults,					\
   "outcome: a shadowed guest table was made writable and out of sync")	\
 X(pf_spurious, vcpu, counter, faults, "outcome: nothing was missing any more") \
@@ -187,7 +187,11 @@ X(inj_interrupt, vcpu, counter, events, "interrupts injected")		\
 X(inj_nmi, vcpu, counter, events, "NMIs injected")			\
 X(kicks, vcpu, counter, interrupts, "times that a flush interrupted the vCPU in the guest") \
 X(asid_new, vcpu, counter, asids, "ASIDs given to the vCPU")		\
-X(asid_rollover, vcpu, counter, flushes, "of these, those that flushed the processor's TLB because ASIDs had run out")
+X(asid_rollover, vcpu, counter, flushes, "of these, those that flushed the processor's TLB because ASIDs had run out") \
+/* the fills again, by why */						\
+X(fills_demand, vm, counter, entries, "leaf entries filled because something needed them") \
+X(fills_prefetch, vm, counter, entries,					\
+  "leaf entries filled beside one that was needed, because they were at hand")
 
 enum npt_counter {
 #define NPT_COUNTER_ENUM(name, scope, type, unit, text) NPT_CTR_##name,
@@ -226,6 +230,8 @@ L(zaps_by_reason, "zaps",						\
   "zap_notifier + zap_slot + zap_guest + zap_split + zap_recycle + zap_exit") \
 L(leaves_conserved, "fills_4k + fills_2m + fills_1g + shadow_fills",	\
   "pages_4k + pages_2m + pages_1g + shadow_leaves + zaps")		\
+L(fills_by_cause, "fills_4k + fills_2m + fills_1g + shadow_fills",	\
+  "fills_demand + fills_prefetch")					\
 L(mapped_by_size, "mapped_bytes",					\
   "4096*pages_4k + 2097152*pages_2m + 1073741824*pages_1g")		\
 L(tables_by_kind, "table_pages", "nested_tables + shadow_tables + rmap_pages") \

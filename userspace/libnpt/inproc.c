@@ -77,6 +77,15 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	return 0;
 }
 
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+{
+	(void)mmu;
+	(void)gpa;
+	(void)n;
+	(void)hpa;
+	return 0;
+}
+
 /* Memory is taken away by this very thread: between map and fill nothing changes. */
 static bool host_stale(struct npt_mmu *mmu, const struct npt_pfn *pfn)
 {
@@ -106,6 +115,7 @@ static void host_bug(struct npt_mmu *mmu, const char *what)
 
 static const struct npt_mmu_host inproc_host = {
 	.map = host_map,
+	.map_near = host_map_near,
 	.stale = host_stale,
 	.mark_dirty = host_mark_dirty,
 	.kick = host_kick,
@@ -197,6 +207,8 @@ static int vm_init(struct inproc_vm *ivm, const struct npt_create_vm *req)
 	cfg.nested_levels = ivm->info.nested_levels;
 	cfg.leaf_pages = ivm->info.leaf_pages;
 	cfg.max_table_pages = ivm->info.max_table_pages;
+	/* As the kernel's soft engine: its faults are what people count. */
+	cfg.prefetch = 0;
 	cfg.unsync = !(req->flags & NPT_VM_NO_UNSYNC);
 	return npt_mmu_init(&ivm->mmu, &cfg, &inproc_host);
 }
