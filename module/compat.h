@@ -30,6 +30,16 @@ typedef int npt_young_t;
 #define npt_dump_attrs(cb)	(genl_dumpit_info(cb)->attrs)
 #endif
 
+/* For those who include linux/hrtimer.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define npt_hrtimer_setup(timer, fn, clock, mode)	hrtimer_setup(timer, fn, clock, mode)
+#else
+#define npt_hrtimer_setup(timer, fn, clock, mode) do {	\
+	hrtimer_init(timer, clock, mode);		\
+	(timer)->function = (fn);			\
+} while (0)
+#endif
+
 /* Newer headers hide from KVM's own code what user space may change at any time. */
 static inline bool npt_immediate_exit(const struct kvm_run *run)
 {

@@ -37,6 +37,9 @@
 /* What KVM_GET_VCPU_MMAP_SIZE tells of: struct kvm_run, and data of port I/O. */
 #define NPT_RUN_PAGES 2
 
+/* Routes of KVM_SET_GSI_ROUTING, and their numbers: KVM's bound. */
+#define NPT_MAX_ROUTES 4096U
+
 /*
  * Accesses that a batch copies in, executes and copies out at a time. The
  * records (32 KiB) and results (64 KiB) stay in the second-level cache, and

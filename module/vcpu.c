@@ -15,6 +15,8 @@
 #include "netlink.h"
 #include "npt.h"
 #include "trace.h"
+#include "engine/x86/irq.h"
+#include "engine/x86/lapic.h"
 
 struct npt_vcpu *npt_vcpu_get(struct npt_vm *vm, u32 id)
 {
@@ -73,9 +75,9 @@ int npt_vcpu_reset(struct npt_vcpu *vcpu, bool init)
 	s->idt.base = 0;
 	s->gdt.limit = 0xffff;
 	s->idt.limit = 0xffff;
-	/* The first vCPU is the one that boots. INIT leaves that and the APIC's place. */
+	/* INIT leaves that and the APIC's place. */
 	if (!init)
-		s->apic_base = 0xfee00800 | (vcpu->id ? 0 : 0x100);
+		s->apic_base = 0xfee00800 | (npt_vcpu_is_bsp(vcpu) ? 0x100 : 0);
 	vcpu->x86.exc = (struct npt_exception){ 0 };
 	vcpu->x86.irq = (struct npt_interrupt){ 0 };
 	vcpu->x86.nmi = (struct npt_nmi){ 0 };
@@ -131,11 +133,18 @@ static struct npt_vcpu *vcpu_alloc(struct npt_vm *vm, u32 id)
 	err = npt_vcpu_reset(vcpu, false);
 	if (err)
 		goto cpu_destroy;
+	if (vm->x86.irqchip || vm->x86.split_irqchip) {
+		err = npt_lapic_create(vcpu);
+		if (err)
+			goto cpu_destroy;
+	}
 	err = vm->engine->vcpu_init(vcpu);
 	if (err)
-		goto cpu_destroy;
+		goto lapic_destroy;
 	return vcpu;
 
+lapic_destroy:
+	npt_lapic_destroy(vcpu);
 cpu_destroy:
 	npt_cpu_destroy(&vcpu->cpu);
 free_run:
@@ -148,6 +157,7 @@ free:
 void npt_vcpu_destroy(struct npt_vcpu *vcpu)
 {
 	vcpu->vm->engine->vcpu_destroy(vcpu);
+	npt_lapic_destroy(vcpu);
 	npt_cpu_destroy(&vcpu->cpu);
 	free_run(vcpu);
 	mutex_destroy(&vcpu->cpu_lock);
@@ -303,18 +313,6 @@ static long vcpu_set_sregs(struct npt_call *call)
 	vcpu->sregs = *s;
 	vcpu->x86.dirty |= NPT_X86_SREGS;
 	return 0;
-}
-
-static long vcpu_get_mp_state(struct npt_call *call)
-{
-	call->arg.mp_state.mp_state = KVM_MP_STATE_RUNNABLE;
-	return 0;
-}
-
-/* Without a local APIC nothing could wake a vCPU: it is always runnable. */
-static long vcpu_set_mp_state(struct npt_call *call)
-{
-	return call->arg.mp_state.mp_state == KVM_MP_STATE_RUNNABLE ? 0 : -EINVAL;
 }
 
 /* --- translation -------------------------------------------------------- */
@@ -501,8 +499,12 @@ static const struct npt_ioctl vcpu_ioctls[] = {
 	NPT_CALL_KVM(KVM_GET_SREGS, vcpu_get_sregs),
 	NPT_CALL_KVM(KVM_SET_SREGS, vcpu_set_sregs),
 	NPT_CALL_KVM(KVM_TRANSLATE, vcpu_translate),
-	NPT_CALL_KVM(KVM_GET_MP_STATE, vcpu_get_mp_state),
-	NPT_CALL_KVM(KVM_SET_MP_STATE, vcpu_set_mp_state),
+	NPT_CALL_KVM(KVM_GET_MP_STATE, npt_vcpu_get_mp_state),
+	NPT_CALL_KVM(KVM_SET_MP_STATE, npt_vcpu_set_mp_state),
+	NPT_CALL_KVM(KVM_GET_LAPIC, npt_vcpu_get_lapic),
+	NPT_CALL_KVM(KVM_SET_LAPIC, npt_vcpu_set_lapic),
+	NPT_CALL_KVM(KVM_INTERRUPT, npt_vcpu_interrupt),
+	NPT_CALL_VALUE(KVM_NMI, npt_vcpu_nmi),
 	NPT_CALL_OWN(NPT_EXPLAIN, struct npt_explain, __reserved, vcpu_explain, NPT_IOCTL_OUT),
 	NPT_CALL_OWN(NPT_FLUSH, struct npt_flush, gva, vcpu_flush, NPT_IOCTL_UNLOCKED),
 	NPT_CALL_OWN(NPT_STATS, struct npt_stats, values, vcpu_stats,

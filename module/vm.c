@@ -13,6 +13,7 @@
 #include "npt.h"
 #include "tlb/tlb.h"
 #include "trace.h"
+#include "engine/x86/irq.h"
 
 /*
  * All VMs by id. A VM is in here from its publication until its last user has
@@ -72,6 +73,7 @@ static void vm_free(struct npt_vm *vm)
 	xa_for_each(&vm->vcpus, id, vcpu)
 		npt_vcpu_destroy(vcpu);
 	xa_destroy(&vm->vcpus);
+	npt_irq_destroy(vm);
 	npt_mmu_destroy(&vm->mmu);
 	npt_memory_destroy(&vm->mem);
 	vm->engine->vm_destroy(vm);
@@ -387,6 +389,16 @@ static const struct npt_ioctl vm_ioctls[] = {
 	NPT_CALL_VALUE(KVM_CREATE_VCPU, vm_create_vcpu),
 	NPT_CALL_KVM(KVM_SET_USER_MEMORY_REGION, vm_set_region),
 	NPT_CALL_KVM(KVM_GET_DIRTY_LOG, vm_get_dirty_log),
+	NPT_CALL_VALUE(KVM_CREATE_IRQCHIP, npt_vm_create_irqchip),
+	NPT_CALL_KVM(KVM_GET_IRQCHIP, npt_vm_irqchip_state),
+	NPT_CALL_KVM(KVM_SET_IRQCHIP, npt_vm_irqchip_state),
+	NPT_CALL_KVM(KVM_IRQ_LINE, npt_vm_irq_line),
+	NPT_CALL_KVM(KVM_IRQ_LINE_STATUS, npt_vm_irq_line_status),
+	NPT_CALL_KVM(KVM_SIGNAL_MSI, npt_vm_signal_msi),
+	NPT_CALL_KVM(KVM_SET_GSI_ROUTING, npt_vm_set_routing),
+	NPT_CALL_VALUE(KVM_SET_TSS_ADDR, npt_vm_set_tss_addr),
+	NPT_CALL_KVM(KVM_SET_IDENTITY_MAP_ADDR, npt_vm_set_identity_map),
+	NPT_CALL_VALUE(KVM_SET_BOOT_CPU_ID, npt_vm_set_boot_cpu),
 	NPT_CALL_OWN(NPT_VM_INFO, struct npt_vm_info, __reserved, vm_info, NPT_IOCTL_OUT),
 	NPT_CALL_OWN(NPT_GET_TLB, struct npt_tlb_model, cost, vm_get_tlb, NPT_IOCTL_OUT),
 	NPT_CALL_OWN(NPT_SET_TLB, struct npt_tlb_model, cost, vm_set_tlb, 0),

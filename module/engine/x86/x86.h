@@ -21,6 +21,7 @@
 struct npt_vcpu;
 struct npt_vm;
 struct npt_lapic;
+struct npt_routing;
 struct npt_fpu;
 
 /* Parts of a vCPU's state, for npt_x86.dirty. */
@@ -87,6 +88,8 @@ enum npt_request {
 	NPT_REQ_TRIPLE_FAULT,
 	NPT_REQ_TIMER,		/* the local APIC's timer went off */
 	NPT_REQ_MSR_FILTER,	/* interception of MSRs changed */
+	NPT_REQ_EOI_EXIT,	/* user space's IOAPIC must know of an EOI: npt_lapic_eoi_exit() */
+	NPT_REQ_NMI,		/* npt_nmi_collect() */
 	NPT_REQ_EXIT,		/* leave to user space: the VM died */
 };
 
@@ -101,6 +104,7 @@ struct npt_x86 {
 	struct npt_exception exc;
 	struct npt_interrupt irq;
 	struct npt_nmi nmi;
+	atomic_t nmi_raised;	/* NMIs that came since npt_nmi_collect(); any context */
 	bool interrupt_shadow;	/* after STI or MOV SS */
 	bool smm;		/* never set; kept so that events can be given back */
 	bool triple_fault;	/* pending, KVM_VCPUEVENT_VALID_TRIPLE_FAULT */
@@ -129,6 +133,11 @@ struct npt_x86_vm {
 	bool split_irqchip;
 	u64 disabled_exits;	/* KVM_CAP_X86_DISABLE_EXITS */
 	u64 bsp_id;
+	bool ids_changed;	/* a guest gave an APIC another ID; any context sets it */
+	bool x2apic_wide;	/* KVM_X2APIC_API_USE_32BIT_IDS; set at any time */
+	bool x2apic_no_broadcast8;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK; likewise */
+	u32 last_lowest;	/* vCPU that the last lowest-priority interrupt went to; racy */
+	struct npt_routing __rcu *routing;	/* vm->lock to change it; RCU */
 	u64 identity_map, tss_addr;	/* kept and ignored, they are Intel's */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is on */
 	bool exception_payload;	/* KVM_CAP_EXCEPTION_PAYLOAD is on */
