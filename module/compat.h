@@ -9,6 +9,13 @@
 #include <linux/version.h>
 #include "compat_asm.h"
 
+/* The CPUID instruction. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#include <asm/cpuid/api.h>
+#else
+#include <asm/cpuid.h>
+#endif
+
 /* What the notifier's questions for the age of a page return. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
 typedef bool npt_young_t;
@@ -38,6 +45,16 @@ typedef int npt_young_t;
 	hrtimer_init(timer, clock, mode);		\
 	(timer)->function = (fn);			\
 } while (0)
+#endif
+
+/*
+ * The kernel's guest-FPU helpers. From 6.18 on they are for KVM's modules alone,
+ * and the module keeps an area of its own.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define NPT_HAVE_GUEST_FPU 0
+#else
+#define NPT_HAVE_GUEST_FPU 1
 #endif
 
 /* Newer headers hide from KVM's own code what user space may change at any time. */

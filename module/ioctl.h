@@ -19,6 +19,13 @@
  */
 union npt_call_arg {
 	struct kvm_dirty_log dirty_log;
+	struct kvm_debugregs debugregs;
+	struct kvm_vcpu_events events;
+	struct kvm_fpu fpu;
+	struct kvm_guest_debug guest_debug;
+	struct kvm_sregs2 sregs2;
+	struct kvm_xcrs xcrs;
+	struct kvm_enable_cap enable_cap;
 	struct kvm_mp_state mp_state;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;

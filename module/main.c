@@ -4,6 +4,8 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include "engine/x86/cpuid.h"
+#include "engine/x86/msr.h"
 #include "ioctl.h"
 #include "limits.h"
 #include "memory/memory.h"
@@ -56,6 +58,11 @@ static const struct npt_ioctl dev_ioctls[] = {
 	NPT_CALL_VALUE(KVM_CHECK_EXTENSION, dev_check_extension),
 	NPT_CALL_VALUE(KVM_GET_VCPU_MMAP_SIZE, dev_get_vcpu_mmap_size),
 	NPT_CALL_VALUE(KVM_CREATE_VM, dev_kvm_create_vm),
+	NPT_CALL_VALUE(KVM_GET_SUPPORTED_CPUID, npt_dev_get_supported_cpuid),
+	NPT_CALL_VALUE(KVM_GET_EMULATED_CPUID, npt_dev_get_emulated_cpuid),
+	NPT_CALL_VALUE(KVM_GET_MSR_INDEX_LIST, npt_dev_get_msr_index_list),
+	NPT_CALL_VALUE(KVM_GET_MSR_FEATURE_INDEX_LIST, npt_dev_get_msr_feature_index_list),
+	NPT_CALL_VALUE(KVM_GET_MSRS, npt_dev_get_msrs),
 	NPT_CALL_OWN(NPT_CREATE_VM, struct npt_create_vm, __reserved, dev_create_vm, 0),
 	NPT_CALL_OWN(NPT_GET_CAPS, struct npt_caps, __reserved, dev_get_caps, NPT_IOCTL_OUT),
 };

@@ -10,6 +10,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include "engine/x86/cpuid.h"
+#include "engine/x86/fpu.h"
+#include "engine/x86/msr.h"
+#include "engine/x86/state.h"
 #include "ioctl.h"
 #include "limits.h"
 #include "netlink.h"
@@ -85,6 +89,7 @@ int npt_vcpu_reset(struct npt_vcpu *vcpu, bool init)
 	vcpu->x86.debug = (struct npt_debug){ .dr6 = 0xffff0ff0, .dr7 = 0x400 };
 	if (!init)
 		vcpu->x86.xcr0 = 1;
+	npt_msr_reset(vcpu, init);
 	vcpu->x86.dirty = NPT_X86_ALL;
 	return npt_cpu_set_regs(&vcpu->cpu, &regs);
 }
@@ -158,6 +163,8 @@ void npt_vcpu_destroy(struct npt_vcpu *vcpu)
 {
 	vcpu->vm->engine->vcpu_destroy(vcpu);
 	npt_lapic_destroy(vcpu);
+	npt_fpu_free(vcpu);
+	kvfree(vcpu->x86.cpuid);
 	npt_cpu_destroy(&vcpu->cpu);
 	free_run(vcpu);
 	mutex_destroy(&vcpu->cpu_lock);
@@ -238,81 +245,25 @@ long npt_vcpu_create(struct npt_vm *vm, unsigned long id)
 	return ret;
 }
 
-/* --- registers ---------------------------------------------------------- */
+/* --- running ------------------------------------------------------------ */
 
 static long vcpu_run(struct npt_call *call)
 {
 	struct npt_vcpu *vcpu = call->obj;
 
+	int ret;
+
 	if (call->val)
 		return -EINVAL;
-	return vcpu->vm->engine->run(vcpu);
-}
-
-static long vcpu_get_regs(struct npt_call *call)
-{
-	struct npt_vcpu *vcpu = call->obj;
-
-	call->arg.regs = vcpu->regs;
-	return 0;
-}
-
-static long vcpu_set_regs(struct npt_call *call)
-{
-	struct npt_vcpu *vcpu = call->obj;
-	struct npt_regs regs;
-	int err;
-
-	mutex_lock(&vcpu->cpu_lock);
-	regs = vcpu->cpu.regs;
-	regs.ac = call->arg.regs.rflags & X86_EFLAGS_AC;
-	err = npt_cpu_set_regs(&vcpu->cpu, &regs);
-	mutex_unlock(&vcpu->cpu_lock);
-	if (err)
-		return err;
-	vcpu->regs = call->arg.regs;
-	vcpu->regs.rflags |= X86_EFLAGS_FIXED;
-	vcpu->x86.dirty |= NPT_X86_REGS;
-	return 0;
-}
-
-static long vcpu_get_sregs(struct npt_call *call)
-{
-	struct npt_vcpu *vcpu = call->obj;
-	struct kvm_sregs *s = &call->arg.sregs;
-	const struct npt_regs *regs = &vcpu->cpu.regs;
-
-	*s = vcpu->sregs;
-	s->cr0 = regs->cr0;
-	s->cr3 = regs->cr3;
-	s->cr4 = regs->cr4;
-	s->efer = regs->efer;
-	return 0;
-}
-
-static long vcpu_set_sregs(struct npt_call *call)
-{
-	struct npt_vcpu *vcpu = call->obj;
-	const struct kvm_sregs *s = &call->arg.sregs;
-	struct npt_regs regs;
-	int err;
-
-	/* 64-bit code exists in long mode alone; CR8 is four bits wide. */
-	if ((s->cs.l && !(s->efer & EFER_LMA)) || s->cr8 > 15)
-		return -EINVAL;
-	mutex_lock(&vcpu->cpu_lock);
-	regs = vcpu->cpu.regs;
-	regs.cr0 = s->cr0;
-	regs.cr3 = s->cr3;
-	regs.cr4 = s->cr4;
-	regs.efer = s->efer;
-	err = npt_cpu_set_regs(&vcpu->cpu, &regs);
-	mutex_unlock(&vcpu->cpu_lock);
-	if (err)
-		return err;
-	vcpu->sregs = *s;
-	vcpu->x86.dirty |= NPT_X86_SREGS;
-	return 0;
+	ret = npt_sync_regs_load(vcpu);
+	if (ret)
+		return ret;
+	vcpu->x86.ran = vcpu->vm->engine->hw;
+	npt_sigmask_enter(vcpu);
+	ret = vcpu->vm->engine->run(vcpu);
+	npt_sigmask_leave(vcpu);
+	npt_sync_regs_store(vcpu);
+	return ret;
 }
 
 /* --- translation -------------------------------------------------------- */
@@ -494,10 +445,31 @@ static long vcpu_stats(struct npt_call *call)
 static const struct npt_ioctl vcpu_ioctls[] = {
 	NPT_CALL_OWN(NPT_BATCH, struct npt_batch, __reserved, vcpu_batch, 0),
 	NPT_CALL_VALUE(KVM_RUN, vcpu_run),
-	NPT_CALL_KVM(KVM_GET_REGS, vcpu_get_regs),
-	NPT_CALL_KVM(KVM_SET_REGS, vcpu_set_regs),
-	NPT_CALL_KVM(KVM_GET_SREGS, vcpu_get_sregs),
-	NPT_CALL_KVM(KVM_SET_SREGS, vcpu_set_sregs),
+	NPT_CALL_KVM(KVM_GET_REGS, npt_vcpu_get_regs),
+	NPT_CALL_KVM(KVM_SET_REGS, npt_vcpu_set_regs),
+	NPT_CALL_KVM(KVM_GET_SREGS, npt_vcpu_get_sregs),
+	NPT_CALL_KVM(KVM_SET_SREGS, npt_vcpu_set_sregs),
+	NPT_CALL_KVM(KVM_GET_SREGS2, npt_vcpu_get_sregs2),
+	NPT_CALL_KVM(KVM_SET_SREGS2, npt_vcpu_set_sregs2),
+	NPT_CALL_KVM(KVM_GET_FPU, npt_vcpu_get_fpu),
+	NPT_CALL_KVM(KVM_SET_FPU, npt_vcpu_set_fpu),
+	NPT_CALL_KVM(KVM_GET_XSAVE, npt_vcpu_get_xsave),
+	NPT_CALL_KVM(KVM_SET_XSAVE, npt_vcpu_set_xsave),
+	NPT_CALL_KVM(KVM_GET_XSAVE2, npt_vcpu_get_xsave),
+	NPT_CALL_KVM(KVM_GET_XCRS, npt_vcpu_get_xcrs),
+	NPT_CALL_KVM(KVM_SET_XCRS, npt_vcpu_set_xcrs),
+	NPT_CALL_KVM(KVM_GET_VCPU_EVENTS, npt_vcpu_get_events),
+	NPT_CALL_KVM(KVM_SET_VCPU_EVENTS, npt_vcpu_set_events),
+	NPT_CALL_KVM(KVM_GET_DEBUGREGS, npt_vcpu_get_debugregs),
+	NPT_CALL_KVM(KVM_SET_DEBUGREGS, npt_vcpu_set_debugregs),
+	NPT_CALL_KVM(KVM_SET_GUEST_DEBUG, npt_vcpu_set_guest_debug),
+	NPT_CALL_VALUE(KVM_SET_CPUID2, npt_vcpu_set_cpuid2),
+	NPT_CALL_VALUE(KVM_GET_CPUID2, npt_vcpu_get_cpuid2),
+	NPT_CALL_VALUE(KVM_GET_MSRS, npt_vcpu_get_msrs),
+	NPT_CALL_VALUE(KVM_SET_MSRS, npt_vcpu_set_msrs),
+	NPT_CALL_VALUE(KVM_SET_SIGNAL_MASK, npt_vcpu_set_signal_mask),
+	NPT_CALL_VALUE(KVM_GET_TSC_KHZ, npt_get_tsc_khz),
+	NPT_CALL_VALUE(KVM_SET_TSC_KHZ, npt_set_tsc_khz),
 	NPT_CALL_KVM(KVM_TRANSLATE, vcpu_translate),
 	NPT_CALL_KVM(KVM_GET_MP_STATE, npt_vcpu_get_mp_state),
 	NPT_CALL_KVM(KVM_SET_MP_STATE, npt_vcpu_set_mp_state),

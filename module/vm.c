@@ -7,6 +7,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include "engine/x86/msr.h"
 #include "ioctl.h"
 #include "limits.h"
 #include "netlink.h"
@@ -204,6 +205,7 @@ static struct npt_vm *vm_alloc(struct npt_create_vm *c)
 	get_task_comm(vm->comm, current->group_leader);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
+	npt_tsc_start(vm);
 	err = npt_watch_attach(vm);
 	if (err)
 		goto mm_drop;
@@ -387,6 +389,8 @@ static long vm_stats(struct npt_call *call)
 static const struct npt_ioctl vm_ioctls[] = {
 	NPT_CALL_VALUE(KVM_CHECK_EXTENSION, vm_check_extension),
 	NPT_CALL_VALUE(KVM_CREATE_VCPU, vm_create_vcpu),
+	NPT_CALL_VALUE(KVM_GET_TSC_KHZ, npt_get_tsc_khz),
+	NPT_CALL_VALUE(KVM_SET_TSC_KHZ, npt_set_tsc_khz),
 	NPT_CALL_KVM(KVM_SET_USER_MEMORY_REGION, vm_set_region),
 	NPT_CALL_KVM(KVM_GET_DIRTY_LOG, vm_get_dirty_log),
 	NPT_CALL_VALUE(KVM_CREATE_IRQCHIP, npt_vm_create_irqchip),

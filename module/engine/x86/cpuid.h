@@ -31,7 +31,6 @@ enum npt_feature {
 	NPT_F_GBPAGES,
 	NPT_F_RDTSCP,
 	NPT_F_LM,
-	NPT_F_OSVW,
 	NPT_F_AMD_IBPB,
 	NPT_F_AMD_IBRS,
 	NPT_F_AMD_STIBP,
@@ -45,14 +44,17 @@ static inline bool npt_guest_has(const struct npt_vcpu *vcpu, enum npt_feature f
 	return vcpu->x86.features & BIT_ULL(f);
 }
 
-/* Could a guest be given it here? */
-bool npt_cpuid_offers(enum npt_feature f);
+/* All features that a guest in this mode could be given here, BIT(enum npt_feature). */
+u64 npt_cpuid_offers(bool shadow);
 
 /* Width of the guest's physical addresses; without CPUID, what the VM can do. */
 u8 npt_guest_maxphyaddr(const struct npt_vcpu *vcpu);
 
 /* Bits of CR4 that this guest may set; without CPUID, all that the module can do. */
 u64 npt_guest_cr4_bits(const struct npt_vcpu *vcpu);
+
+/* State components that this guest may switch on in XCR0. */
+u64 npt_guest_xcr0_bits(const struct npt_vcpu *vcpu);
 
 /*
  * The CPUID instruction: leaf in *eax, subleaf in *ecx. Features that follow

@@ -26,11 +26,10 @@ void npt_fpu_leave(struct npt_vcpu *vcpu);
 /* The vCPU is going. */
 void npt_fpu_free(struct npt_vcpu *vcpu);
 
-/* Why guests can't have FPU state on this kernel, NULL if they can. */
-const char *npt_fpu_missing(void);
-
 /* State components that a guest can be given. */
 u64 npt_fpu_supported_xcr0(void);
+/* Where a component lies in an area of XSAVE that is not compacted. */
+u32 npt_fpu_offset(u32 component);
 /* XSETBV by the guest, or KVM_SET_XCRS: 0, or 1: #GP (APM vol. 3, XSETBV). */
 int npt_fpu_set_xcr(struct npt_vcpu *vcpu, u32 index, u64 value);
 

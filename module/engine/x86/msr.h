@@ -18,10 +18,15 @@ int npt_msr_set(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host);
 /* What the guest reads by RDTSC now. */
 u64 npt_guest_tsc(const struct npt_vcpu *vcpu);
 
-/* MSRs as after RESET or INIT. */
+/* MSRs as after RESET. INIT leaves them, but for DEBUGCTL. */
 void npt_msr_reset(struct npt_vcpu *vcpu, bool init);
 
+/* A VM comes: its time starts now. */
+void npt_tsc_start(struct npt_vm *vm);
+
 /* Handlers of calls. */
+long npt_get_tsc_khz(struct npt_call *call);
+long npt_set_tsc_khz(struct npt_call *call);
 long npt_dev_get_msr_index_list(struct npt_call *call);
 long npt_dev_get_msr_feature_index_list(struct npt_call *call);
 long npt_dev_get_msrs(struct npt_call *call);

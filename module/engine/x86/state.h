@@ -23,7 +23,7 @@ void npt_queue_db(struct npt_vcpu *vcpu, u64 dr6);
  */
 void npt_exception_payload(struct npt_vcpu *vcpu);
 
-/* Would the processor take this for APIC_BASE? @host as for MSRs. */
+/* Would a processor take this for APIC_BASE? */
 bool npt_apic_base_valid(const struct npt_vcpu *vcpu, u64 value);
 
 /*
@@ -39,6 +39,10 @@ void npt_sigmask_enter(struct npt_vcpu *vcpu);
 void npt_sigmask_leave(struct npt_vcpu *vcpu);
 
 /* Handlers of calls. */
+long npt_vcpu_get_regs(struct npt_call *call);
+long npt_vcpu_set_regs(struct npt_call *call);
+long npt_vcpu_get_sregs(struct npt_call *call);
+long npt_vcpu_set_sregs(struct npt_call *call);
 long npt_vcpu_get_events(struct npt_call *call);
 long npt_vcpu_set_events(struct npt_call *call);
 long npt_vcpu_get_debugregs(struct npt_call *call);
@@ -47,7 +51,5 @@ long npt_vcpu_set_guest_debug(struct npt_call *call);
 long npt_vcpu_get_sregs2(struct npt_call *call);
 long npt_vcpu_set_sregs2(struct npt_call *call);
 long npt_vcpu_set_signal_mask(struct npt_call *call);
-long npt_vcpu_get_tsc_khz(struct npt_call *call);
-long npt_vcpu_set_tsc_khz(struct npt_call *call);
 
 #endif /* NPT_STATE_H */

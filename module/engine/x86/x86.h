@@ -42,7 +42,7 @@ struct npt_msrs {
 	u64 tsc_adjust;
 	u64 microcode;
 	u64 hwcr;
-	u64 perf_ctl[8], perf_ctr[8];	/* written and read back; they count nothing */
+	u64 perf_ctl[4], perf_ctr[4];	/* written and read back; they count nothing */
 };
 
 struct npt_debug {
@@ -113,6 +113,9 @@ struct npt_x86 {
 	struct npt_debug guest_debug_regs;
 	u64 xcr0, xss;
 	u32 pkru;
+	u32 host_pkru;		/* the thread's, while the guest has its own */
+	u64 host_xcr0, host_xss;	/* const once fpu is there */
+	bool ran;		/* it has been in KVM_RUN: CPUID is settled */
 	struct npt_cpuid *cpuid;	/* NULL: none set; replaced whole */
 	u64 features;		/* BIT(enum npt_feature), from cpuid */
 	struct npt_fpu *fpu;
