@@ -3,40 +3,121 @@
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
+#include "engine/x86/fpu.h"
+#include "engine/x86/irq.h"
+#include "ioctl.h"
 #include "limits.h"
 #include "npt.h"
 
-/* Extensions that are there or not, whatever the machine. */
+/* Where an extension is there. */
+enum where {
+	ANYWHERE,
+	HARDWARE,	/* where a processor runs the guest */
+};
+
 static const struct {
 	unsigned int cap;
 	int value;
+	enum where where;
 } extensions[] = {
+	/* memory */
 	{ KVM_CAP_USER_MEMORY, 1 },
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
 	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
 	{ KVM_CAP_SYNC_MMU, 1 },
 	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_MULTI_ADDRESS_SPACE, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
+	{ KVM_CAP_NR_MEMSLOTS, NPT_MAX_SLOTS },
+	/* vCPUs */
+	{ KVM_CAP_MAX_VCPUS, NPT_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID, NPT_MAX_VCPUS },
 	{ KVM_CAP_MP_STATE, 1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_HLT, 1 },
+	/* their state */
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_INTR_SHADOW, 1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
+	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1, HARDWARE },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1, HARDWARE },
+	/* calls */
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
-	{ KVM_CAP_MULTI_ADDRESS_SPACE, 1 },
-	{ KVM_CAP_NR_MEMSLOTS, NPT_MAX_SLOTS },
-	{ KVM_CAP_MAX_VCPUS, NPT_MAX_VCPUS },
-	{ KVM_CAP_MAX_VCPU_ID, NPT_MAX_VCPUS },
+	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 };
 
-long npt_check_extension(unsigned long cap)
+/* The engine that a VM has, or that one made with the module's defaults would have. */
+static bool on_hardware(const struct npt_vm *vm)
 {
+	const struct npt_engine_ops *engine;
+
+	engine = vm ? vm->engine : npt_engine_pick(npt_param_engine());
+	return !IS_ERR(engine) && engine->hw;
+}
+
+long npt_check_extension(const struct npt_vm *vm, unsigned long cap)
+{
+	bool hw = on_hardware(vm);
 	unsigned int i;
 
 	/* The number that KVM recommends: more would share processors. */
 	if (cap == KVM_CAP_NR_VCPUS)
 		return min_t(long, num_online_cpus(), NPT_MAX_VCPUS);
+	if (cap == KVM_CAP_XCRS)
+		return !!npt_fpu_supported_xcr0();
 	for (i = 0; i < ARRAY_SIZE(extensions); i++)
 		if (extensions[i].cap == cap)
-			return extensions[i].value;
-	return 0;
+			return hw || extensions[i].where == ANYWHERE ? extensions[i].value : 0;
+	return npt_irq_extension(cap, hw);
+}
+
+/* Once, and never again another: a VM's ids are bounded for good. */
+static long limit_vcpu_ids(struct npt_vm *vm, u64 limit)
+{
+	long err = 0;
+
+	if (limit > NPT_MAX_VCPUS)
+		return -EINVAL;
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (!vm->x86.max_vcpu_ids)
+		vm->x86.max_vcpu_ids = limit;
+	else if (vm->x86.max_vcpu_ids != limit)
+		err = -EINVAL;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+long npt_vm_enable_cap(struct npt_call *call)
+{
+	const struct kvm_enable_cap *cap = &call->arg.enable_cap;
+	struct npt_vm *vm = call->obj;
+
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		WRITE_ONCE(vm->x86.exception_payload, !!cap->args[0]);
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		WRITE_ONCE(vm->x86.triple_fault_event, !!cap->args[0]);
+		return 0;
+	case KVM_CAP_MAX_VCPU_ID:
+		return limit_vcpu_ids(vm, cap->args[0]);
+	default:
+		return npt_irq_enable_cap(vm, cap);
+	}
 }
 
 void npt_get_caps(struct npt_caps *caps)

@@ -22,7 +22,7 @@ static long dev_get_api_version(struct npt_call *call)
 
 static long dev_check_extension(struct npt_call *call)
 {
-	return npt_check_extension(call->val);
+	return npt_check_extension(NULL, call->val);
 }
 
 static long dev_get_vcpu_mmap_size(struct npt_call *call)

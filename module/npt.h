@@ -191,8 +191,10 @@ const char *npt_mmu_mode_name(u32 mode);
 
 /* --- caps.c ------------------------------------------------------------- */
 
-/* KVM_CHECK_EXTENSION. */
-long npt_check_extension(unsigned long cap);
+/* KVM_CHECK_EXTENSION: on @vm, or NULL: on a VM made with the module's defaults. */
+long npt_check_extension(const struct npt_vm *vm, unsigned long cap);
+/* KVM_ENABLE_CAP on a VM. */
+long npt_vm_enable_cap(struct npt_call *call);
 /* NPT_GET_CAPS. */
 void npt_get_caps(struct npt_caps *caps);
 

@@ -198,7 +198,8 @@ static long create_locked(struct npt_vm *vm, u32 id)
 
 	if (xa_load(&vm->vcpus, id))
 		return -EEXIST;
-	if (vm->nr_vcpus >= vm->max_vcpus)
+	if (vm->nr_vcpus >= vm->max_vcpus ||
+	    (vm->x86.max_vcpu_ids && id >= vm->x86.max_vcpu_ids))
 		return -EINVAL;
 	vcpu = vcpu_alloc(vm, id);
 	if (IS_ERR(vcpu))

@@ -305,7 +305,7 @@ free:
 
 static long vm_check_extension(struct npt_call *call)
 {
-	return npt_check_extension(call->val);
+	return npt_check_extension(call->obj, call->val);
 }
 
 static long vm_set_region(struct npt_call *call)
@@ -321,6 +321,27 @@ static long vm_get_dirty_log(struct npt_call *call)
 static long vm_create_vcpu(struct npt_call *call)
 {
 	return npt_vcpu_create(call->obj, call->val);
+}
+
+/* KVM's smallest. */
+#define MIN_MMU_PAGES 64
+
+/* A hint to KVM. Here max_table_pages bounds the tables of all kinds, from the first on. */
+static long vm_set_nr_mmu_pages(struct npt_call *call)
+{
+	struct npt_vm *vm = call->obj;
+
+	if (call->val < MIN_MMU_PAGES || call->val > INT_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->x86.nr_mmu_pages, call->val);
+	return 0;
+}
+
+static long vm_get_nr_mmu_pages(struct npt_call *call)
+{
+	struct npt_vm *vm = call->obj;
+
+	return READ_ONCE(vm->x86.nr_mmu_pages) ?: vm->mmu.cfg.max_table_pages;
 }
 
 void npt_vm_info(struct npt_vm *vm, struct npt_vm_info *info)
@@ -388,7 +409,10 @@ static long vm_stats(struct npt_call *call)
 
 static const struct npt_ioctl vm_ioctls[] = {
 	NPT_CALL_VALUE(KVM_CHECK_EXTENSION, vm_check_extension),
+	NPT_CALL_KVM(KVM_ENABLE_CAP, npt_vm_enable_cap),
 	NPT_CALL_VALUE(KVM_CREATE_VCPU, vm_create_vcpu),
+	NPT_CALL_VALUE(KVM_SET_NR_MMU_PAGES, vm_set_nr_mmu_pages),
+	NPT_CALL_VALUE(KVM_GET_NR_MMU_PAGES, vm_get_nr_mmu_pages),
 	NPT_CALL_VALUE(KVM_GET_TSC_KHZ, npt_get_tsc_khz),
 	NPT_CALL_VALUE(KVM_SET_TSC_KHZ, npt_set_tsc_khz),
 	NPT_CALL_KVM(KVM_SET_USER_MEMORY_REGION, vm_set_region),

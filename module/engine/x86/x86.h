@@ -107,7 +107,6 @@ struct npt_x86 {
 	atomic_t nmi_raised;	/* NMIs that came since npt_nmi_collect(); any context */
 	bool interrupt_shadow;	/* after STI or MOV SS */
 	bool smm;		/* never set; kept so that events can be given back */
-	bool triple_fault;	/* pending, KVM_VCPUEVENT_VALID_TRIPLE_FAULT */
 	bool guest_debug;	/* KVM_SET_GUEST_DEBUG is in force */
 	u32 guest_debug_control;
 	struct npt_debug guest_debug_regs;
@@ -145,6 +144,8 @@ struct npt_x86_vm {
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is on */
 	bool exception_payload;	/* KVM_CAP_EXCEPTION_PAYLOAD is on */
 	u64 user_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR */
+	u32 max_vcpu_ids;	/* KVM_CAP_MAX_VCPU_ID, 0: not limited; vm->lock */
+	u32 nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES; kept, 0: not set */
 	u64 tsc_offset;		/* a new vCPU's, and the last that user space set; atomic */
 };
 
