@@ -28,6 +28,8 @@ static const struct {
 	{ KVM_CAP_READONLY_MEM, 1 },
 	{ KVM_CAP_MULTI_ADDRESS_SPACE, 1 },
 	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
 	{ KVM_CAP_NR_MEMSLOTS, NPT_MAX_SLOTS },
 	/* vCPUs */
 	{ KVM_CAP_MAX_VCPUS, NPT_MAX_VCPUS },
@@ -113,6 +115,8 @@ long npt_vm_enable_cap(struct npt_call *call)
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
 		WRITE_ONCE(vm->x86.triple_fault_event, !!cap->args[0]);
 		return 0;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return npt_dirty_set_manual(vm, cap);
 	case KVM_CAP_MAX_VCPU_ID:
 		return limit_vcpu_ids(vm, cap->args[0]);
 	default:

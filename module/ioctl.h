@@ -18,6 +18,7 @@
  * is on the heap: see npt_call.data.
  */
 union npt_call_arg {
+	struct kvm_clear_dirty_log clear_dirty_log;
 	struct kvm_dirty_log dirty_log;
 	struct kvm_debugregs debugregs;
 	struct kvm_vcpu_events events;

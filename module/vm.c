@@ -318,6 +318,11 @@ static long vm_get_dirty_log(struct npt_call *call)
 	return npt_dirty_get(call->obj, &call->arg.dirty_log);
 }
 
+static long vm_clear_dirty_log(struct npt_call *call)
+{
+	return npt_dirty_clear(call->obj, &call->arg.clear_dirty_log);
+}
+
 static long vm_create_vcpu(struct npt_call *call)
 {
 	return npt_vcpu_create(call->obj, call->val);
@@ -417,6 +422,7 @@ static const struct npt_ioctl vm_ioctls[] = {
 	NPT_CALL_VALUE(KVM_SET_TSC_KHZ, npt_set_tsc_khz),
 	NPT_CALL_KVM(KVM_SET_USER_MEMORY_REGION, vm_set_region),
 	NPT_CALL_KVM(KVM_GET_DIRTY_LOG, vm_get_dirty_log),
+	NPT_CALL_KVM(KVM_CLEAR_DIRTY_LOG, vm_clear_dirty_log),
 	NPT_CALL_VALUE(KVM_CREATE_IRQCHIP, npt_vm_create_irqchip),
 	NPT_CALL_KVM(KVM_GET_IRQCHIP, npt_vm_irqchip_state),
 	NPT_CALL_KVM(KVM_SET_IRQCHIP, npt_vm_irqchip_state),

@@ -258,6 +258,127 @@ TEST_F(memslot, dirty_log)
 	EXPECT_EQ(0, counter(self->vm, NPT_CTR_pages_2m));
 }
 
+static int manual_log(int vm, uint64_t how)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 };
+
+	cap.args[0] = how;
+	return call(vm, KVM_ENABLE_CAP, &cap);
+}
+
+static int clear_log(int vm, unsigned int slot, uint64_t first, uint32_t n, void *bitmap)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = slot, .first_page = first, .num_pages = n, .dirty_bitmap = bitmap,
+	};
+
+	return call(vm, KVM_CLEAR_DIRTY_LOG, &log);
+}
+
+/* Reading changes nothing, clearing only what was named and set. */
+TEST_F(memslot, manual_log)
+{
+	const unsigned int pages = MEM_SIZE / PAGE;
+	uint64_t bitmap[MEM_SIZE / PAGE / 64], some[MEM_SIZE / PAGE / 64];
+	struct kvm_dirty_log log = { .dirty_bitmap = bitmap };
+	unsigned int i;
+	char c = 1;
+
+	EXPECT_EQ(3, call_value(self->vm, KVM_CHECK_EXTENSION,
+				KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2));
+	ASSERT_EQ(0, manual_log(self->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	ASSERT_EQ(0, set_slot(self->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, self->mem));
+	for (i = 0; i < pages; i += 3)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i * PAGE, &c, 1));
+	for (i = 0; i < pages / 64; i++)
+		some[i] = i == 2 ? 0x5555555555555555 : 0;
+	ASSERT_EQ(0, clear_log(self->vm, 0, 0, pages, some));
+	for (int again = 0; again < 2; again++) {
+		ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+		for (i = 0; i < pages; i++)
+			ASSERT_EQ(i % 3 == 0 && !(some[i / 64] >> (i % 64) & 1),
+				  bitmap[i / 64] >> (i % 64) & 1) {
+				TH_LOG("page %u", i);
+			}
+	}
+	/* Written again they are back; from a word in the middle on. */
+	for (i = 128; i < 192; i++)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i * PAGE, &c, 1));
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	EXPECT_EQ(~0UL, bitmap[2]);
+	memset(some, 0xff, sizeof(some));
+	ASSERT_EQ(0, clear_log(self->vm, 0, 64, pages - 64, some));
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	for (i = 0; i < pages / 64; i++)
+		EXPECT_EQ(i ? 0 : 0x9249249249249249, bitmap[i]);
+	/* Off again: reading clears. */
+	ASSERT_EQ(0, manual_log(self->vm, 0));
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	EXPECT_EQ(0x9249249249249249, bitmap[0]);
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	EXPECT_EQ(0, bitmap[0]);
+}
+
+/* Everything is dirty at first, and what is cleared is seen again. */
+TEST_F(memslot, log_initially_set)
+{
+	const unsigned int pages = MEM_SIZE / PAGE;
+	uint64_t bitmap[MEM_SIZE / PAGE / 64], some[MEM_SIZE / PAGE / 64];
+	struct kvm_dirty_log log = { .dirty_bitmap = bitmap };
+	unsigned int i;
+	char c = 1;
+
+	ASSERT_EQ(0, manual_log(self->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+					  KVM_DIRTY_LOG_INITIALLY_SET));
+	ASSERT_EQ(0, madvise(self->mem, MEM_SIZE, MADV_HUGEPAGE));
+	ASSERT_EQ(0, set_slot(self->vm, 0, 0, 0, MEM_SIZE, self->mem));
+	for (i = 0; i < pages; i++)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i * PAGE, &c, 1));
+	ASSERT_EQ(0, set_slot(self->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEM_SIZE, self->mem));
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	for (i = 0; i < pages / 64; i++)
+		EXPECT_EQ(~0UL, bitmap[i]);
+	memset(some, 0xf0, sizeof(some));
+	ASSERT_EQ(0, clear_log(self->vm, 0, 0, pages, some));
+	for (i = 0; i < pages; i += 5)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i * PAGE, &c, 1));
+	ASSERT_EQ(0, call(self->vm, KVM_GET_DIRTY_LOG, &log));
+	for (i = 0; i < pages; i++)
+		ASSERT_EQ(i % 8 < 4 || i % 5 == 0, bitmap[i / 64] >> (i % 64) & 1) {
+			TH_LOG("page %u", i);
+		}
+}
+
+TEST_F(memslot, manual_log_refused)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .flags = 1 };
+	uint64_t bitmap[8] = { 0 };
+
+	EXPECT_EQ(-EINVAL, manual_log(self->vm, KVM_DIRTY_LOG_INITIALLY_SET));
+	EXPECT_EQ(-EINVAL, manual_log(self->vm, 4));
+	EXPECT_EQ(-EINVAL, manual_log(self->vm, 1UL << 63 | 1));
+	EXPECT_EQ(-EINVAL, call(self->vm, KVM_ENABLE_CAP, &cap));
+	cap.cap = 0xffffffff;
+	cap.flags = 0;
+	EXPECT_EQ(-EINVAL, call(self->vm, KVM_ENABLE_CAP, &cap));
+
+	ASSERT_EQ(0, set_slot(self->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, 200 * PAGE, self->mem));
+	ASSERT_EQ(0, set_slot(self->vm, 1, 0, 1 << 30, PAGE, self->mem));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, NPT_MAX_SLOTS, 0, 64, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 1 << 16, 0, 64, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 0, 1, 64, bitmap));
+	EXPECT_EQ(-ENOENT, clear_log(self->vm, 1, 0, 1, bitmap));
+	EXPECT_EQ(-ENOENT, clear_log(self->vm, 2, 0, 64, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 0, 256, 0, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 0, 128, 128, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 0, 0, 65, bitmap));
+	EXPECT_EQ(-EINVAL, clear_log(self->vm, 0, -64UL, 64, bitmap));
+	EXPECT_EQ(-EFAULT, clear_log(self->vm, 0, 0, 64, NULL));
+	/* The last word may be part of one; nothing is no word at all. */
+	EXPECT_EQ(0, clear_log(self->vm, 0, 128, 72, bitmap));
+	EXPECT_EQ(0, clear_log(self->vm, 0, 64, 0, bitmap));
+}
+
 /* Large host pages give large leaves where slot and alignment allow. */
 TEST_F(memslot, large_leaves)
 {

@@ -2,7 +2,9 @@
 /*
  * The dirty log: which pages of a slot the guest has written since the log was
  * last read. A page is marked when the guest gets to write it; reading the log
- * takes that right away again, so the next write is marked anew.
+ * takes that right away again, so the next write is marked anew. With manual
+ * protection it is not the reading that does this but KVM_CLEAR_DIRTY_LOG,
+ * for the pages that it names.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -22,11 +24,23 @@ void npt_dirty_mark(struct npt_mmu *mmu, u64 gfn)
 		set_bit(gfn - slot->base_gfn, slot->dirty);
 }
 
+/* Write-protect the pages whose bits are set in [from, to) of @bits; @gfn is that of bit 0. */
+static void protect(struct npt_vm *vm, u64 gfn, const unsigned long *bits, u64 from, u64 to)
+{
+	unsigned long start = from, end;
+
+	while ((start = find_next_bit(bits, to, start)) < to) {
+		end = find_next_zero_bit(bits, to, start);
+		npt_mmu_wrprot(&vm->mmu, gfn + start, gfn + end);
+		start = end;
+	}
+	npt_mmu_wrprot_end(&vm->mmu);
+}
+
 /* Move the bits [from, to) of @slot to @copy and write-protect those pages. */
 static void take_bits(struct npt_vm *vm, struct npt_slot *slot, unsigned long *copy,
 		      u64 from, u64 to)
 {
-	unsigned long start, end;
 	u64 word;
 
 	npt_write_lock(&vm->mmu.lock);
@@ -34,12 +48,7 @@ static void take_bits(struct npt_vm *vm, struct npt_slot *slot, unsigned long *c
 		copy[word] = slot->dirty[word];
 		slot->dirty[word] = 0;
 	}
-	start = from;
-	while ((start = find_next_bit(copy, to, start)) < to) {
-		end = find_next_zero_bit(copy, to, start);
-		npt_mmu_wrprot(&vm->mmu, slot->base_gfn + start, slot->base_gfn + end);
-		start = end;
-	}
+	protect(vm, slot->base_gfn, copy, from, to);
 	npt_write_unlock(&vm->mmu.lock);
 }
 
@@ -67,6 +76,14 @@ static int get_log(struct npt_vm *vm, struct npt_slot *slot, void __user *to)
 	return 0;
 }
 
+/* The bits as they are: the bitmap can't go while mem->lock is held. */
+static int peek_log(const struct npt_slot *slot, void __user *to)
+{
+	size_t bytes = BITS_TO_LONGS(slot->npages) * sizeof(long);
+
+	return copy_to_user(to, slot->dirty, bytes) ? -EFAULT : 0;
+}
+
 int npt_dirty_get(struct npt_vm *vm, const struct kvm_dirty_log *log)
 {
 	struct npt_slot *slot;
@@ -77,7 +94,89 @@ int npt_dirty_get(struct npt_vm *vm, const struct kvm_dirty_log *log)
 	if (mutex_lock_killable(&vm->mem.lock))
 		return -EINTR;
 	slot = xa_load(&vm->mem.by_id, log->slot);
-	err = slot && slot->dirty ? get_log(vm, slot, log->dirty_bitmap) : -ENOENT;
+	if (!slot || !slot->dirty)
+		err = -ENOENT;
+	else if (vm->mem.manual)
+		err = peek_log(slot, log->dirty_bitmap);
+	else
+		err = get_log(vm, slot, log->dirty_bitmap);
 	mutex_unlock(&vm->mem.lock);
 	return err;
+}
+
+/* --- manual protection ---------------------------------------------------- */
+
+/*
+ * Clear the bits [from, to) of @bits in the slot's log, which they begin at page
+ * @first of; leave in @bits those that were set there.
+ */
+static void clear_bits(struct npt_vm *vm, struct npt_slot *slot, u64 first,
+		       unsigned long *bits, u64 from, u64 to)
+{
+	unsigned long *log = slot->dirty + first / BITS_PER_LONG;
+	u64 word;
+
+	npt_write_lock(&vm->mmu.lock);
+	for (word = from / BITS_PER_LONG; word < BITS_TO_LONGS(to); word++) {
+		bits[word] &= log[word];
+		log[word] &= ~bits[word];
+	}
+	protect(vm, slot->base_gfn + first, bits, from, to);
+	npt_write_unlock(&vm->mmu.lock);
+}
+
+static int clear_log(struct npt_vm *vm, struct npt_slot *slot,
+		     const struct kvm_clear_dirty_log *log)
+{
+	u64 i, n = log->num_pages, first = log->first_page;
+	unsigned long *bits;
+
+	/* Whole words, or up to the end of the slot. */
+	if (first > slot->npages || n > slot->npages - first ||
+	    (n < slot->npages - first && n % BITS_PER_LONG))
+		return -EINVAL;
+	bits = kvmalloc_array(BITS_TO_LONGS(n), sizeof(*bits), GFP_KERNEL_ACCOUNT);
+	if (!bits)
+		return -ENOMEM;
+	if (copy_from_user(bits, log->dirty_bitmap, BITS_TO_LONGS(n) * sizeof(*bits))) {
+		kvfree(bits);
+		return -EFAULT;
+	}
+	for (i = 0; i < n; i += NPT_DIRTY_CHUNK) {
+		clear_bits(vm, slot, first, bits, i, min(i + NPT_DIRTY_CHUNK, n));
+		cond_resched();
+	}
+	kvfree(bits);
+	return 0;
+}
+
+int npt_dirty_clear(struct npt_vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	struct npt_slot *slot;
+	int err;
+
+	if (log->slot >= NPT_MAX_SLOTS || log->first_page % BITS_PER_LONG)
+		return -EINVAL;
+	if (mutex_lock_killable(&vm->mem.lock))
+		return -EINTR;
+	slot = xa_load(&vm->mem.by_id, log->slot);
+	err = slot && slot->dirty ? clear_log(vm, slot, log) : -ENOENT;
+	mutex_unlock(&vm->mem.lock);
+	return err;
+}
+
+int npt_dirty_set_manual(struct npt_vm *vm, const struct kvm_enable_cap *cap)
+{
+	u64 how = cap->args[0];
+
+	/* A log that is all set at first is no use if reading it clears it. */
+	if (cap->flags || how & ~(u64)(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+				       KVM_DIRTY_LOG_INITIALLY_SET) ||
+	    how == KVM_DIRTY_LOG_INITIALLY_SET)
+		return -EINVAL;
+	if (mutex_lock_killable(&vm->mem.lock))
+		return -EINTR;
+	vm->mem.manual = how;
+	mutex_unlock(&vm->mem.lock);
+	return 0;
 }

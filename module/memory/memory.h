@@ -45,6 +45,7 @@ struct npt_memory {
 	struct rb_root by_gfn;	/* see the head of this file */
 	struct rb_root_cached by_hva;	/* likewise */
 	u64 seq;		/* mmu->lock; grows with each change of slots */
+	u64 manual;		/* lock; KVM_DIRTY_LOG_*: reading a log changes nothing */
 	struct npt_watch *watch;	/* the notifier of the creator's memory; const */
 	struct list_head in_watch;	/* watch's list of VMs; its lock */
 };
@@ -90,5 +91,9 @@ bool npt_watch_busy(struct npt_vm *vm, unsigned long start, unsigned long end);
 void npt_dirty_mark(struct npt_mmu *mmu, u64 gfn);
 /* KVM_GET_DIRTY_LOG. -EINVAL, -ENOENT, -ENOMEM, -EFAULT (nothing is forgotten then), -EINTR. */
 int npt_dirty_get(struct npt_vm *vm, const struct kvm_dirty_log *log);
+/* KVM_CLEAR_DIRTY_LOG. -EINVAL, -ENOENT, -ENOMEM, -EFAULT, -EINTR: nothing is cleared then. */
+int npt_dirty_clear(struct npt_vm *vm, const struct kvm_clear_dirty_log *log);
+/* KVM_ENABLE_CAP of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. -EINVAL, -EINTR. */
+int npt_dirty_set_manual(struct npt_vm *vm, const struct kvm_enable_cap *cap);
 
 #endif /* NPT_MEMORY_H */

@@ -3,6 +3,7 @@
  * Memslots: which host memory stands behind which guest-physical addresses.
  * The rules for what may be asked are KVM's.
  */
+#include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -109,9 +110,14 @@ static void zap_slot(struct npt_vm *vm, const struct npt_slot *slot, enum npt_za
 			   NPT_FL_SLOT);
 }
 
-static unsigned long *dirty_alloc(u64 npages)
+static unsigned long *dirty_alloc(const struct npt_memory *mem, u64 npages)
 {
-	return kvcalloc(BITS_TO_LONGS(npages), sizeof(unsigned long), GFP_KERNEL_ACCOUNT);
+	unsigned long *dirty;
+
+	dirty = kvcalloc(BITS_TO_LONGS(npages), sizeof(unsigned long), GFP_KERNEL_ACCOUNT);
+	if (dirty && mem->manual & KVM_DIRTY_LOG_INITIALLY_SET)
+		bitmap_set(dirty, 0, npages);
+	return dirty;
 }
 
 static int slot_create(struct npt_vm *vm, const struct kvm_userspace_memory_region *r)
@@ -132,7 +138,7 @@ static int slot_create(struct npt_vm *vm, const struct kvm_userspace_memory_regi
 	slot->by_hva.start = r->userspace_addr;
 	slot->by_hva.last = r->userspace_addr + r->memory_size - 1;
 	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
-		slot->dirty = dirty_alloc(slot->npages);
+		slot->dirty = dirty_alloc(mem, slot->npages);
 		if (!slot->dirty)
 			goto free;
 	}
@@ -190,7 +196,7 @@ static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 		unused = dirty;
 		dirty = NULL;
 	} else if (!dirty) {
-		dirty = dirty_alloc(slot->npages);
+		dirty = dirty_alloc(&vm->mem, slot->npages);
 		if (!dirty)
 			return -ENOMEM;
 	}
@@ -204,9 +210,10 @@ static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 		npt_write_lock(&vm->mmu.lock);
 		slot->base_gfn = base_gfn;
 		insert_by_gfn(&vm->mem, slot);
-	} else if (log) {
-		/* From here on a write has to fault to be seen. */
+	} else if (log && !(vm->mem.manual & KVM_DIRTY_LOG_INITIALLY_SET)) {
+		/* From here on a write has to fault to be seen, if it is not seen yet. */
 		npt_mmu_wrprot(&vm->mmu, slot->base_gfn, slot->base_gfn + slot->npages);
+		npt_mmu_wrprot_end(&vm->mmu);
 	}
 	slot->flags = r->flags;
 	slot->dirty = dirty;

@@ -416,26 +416,25 @@ int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
 }
 
 /* Write-protect one 4K leaf and its shadow leaves, or drop a larger one. */
-static bool wrprot_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level, u64 gfn)
+static void wrprot_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level, u64 gfn)
 {
 	const struct npt_format *f = mmu->map_fmt;
 
 	if (level > 1) {
 		zap_leaf(mmu, table, i, level, NPT_ZAP_SPLIT);
-		return true;
+		return;
 	}
 	if (!(table[i] & f->write))
-		return false;
+		return;
 	npt_entry_clear(&table[i], f->write | f->dirty);
 	if (mmu->cfg.mode == NPT_MMU_SHADOW)
 		npt_rmap_wrprot(mmu, gfn);
-	return true;
+	mmu->need_flush = true;
 }
 
-bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
+void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
 {
 	u64 gfn, next;
-	bool any = false;
 
 	npt_assert_write(&mmu->lock);
 	for (gfn = start; gfn < end; gfn = next) {
@@ -446,11 +445,14 @@ bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
 		next = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
 		if (!leaf)
 			continue;
-		any |= wrprot_leaf(mmu, table, leaf - (u64 *)table, level, gfn);
+		wrprot_leaf(mmu, table, leaf - (u64 *)table, level, gfn);
 	}
-	if (any)
-		npt_flush_cpus(mmu, NPT_FL_DIRTY_LOG);
-	return any;
+}
+
+void npt_mmu_wrprot_end(struct npt_mmu *mmu)
+{
+	npt_assert_write(&mmu->lock);
+	npt_flush_owed(mmu, NPT_FL_DIRTY_LOG);
 }
 
 struct age {

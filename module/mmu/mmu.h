@@ -234,8 +234,13 @@ bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
 			enum npt_zap_reason reason, enum npt_flush_reason flush);
 
-/* Under mmu->lock for writing: make leaves of [start, end) read-only and small (dirty log). */
-bool npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end);
+/*
+ * Under mmu->lock for writing: make leaves of [start, end) read-only and small
+ * (dirty log). Before the lock is dropped npt_mmu_wrprot_end() has to follow, once
+ * for any number of ranges: it flushes, if there is reason to.
+ */
+void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end);
+void npt_mmu_wrprot_end(struct npt_mmu *mmu);
 
 /* Under mmu->lock for writing: was [start, end) accessed? With @clear, forget it. */
 bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear);
