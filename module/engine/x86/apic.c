@@ -2,7 +2,7 @@
 /* Registers of a local APIC. Section numbers are those of SDM vol. 3A. */
 #include "apic.h"
 
-/* --- what software may do to which register ------------------------------ */
+/* --- what software may do to which register ------------------------------- */
 
 #define X_R	BIT(0)	/* in the page: read */
 #define X_W	BIT(1)
@@ -81,7 +81,7 @@ static int highest_vector(const struct npt_apic *a, u32 r)
 	return -1;
 }
 
-/* --- interrupts that come -------------------------------------------------- */
+/* --- interrupts that come ------------------------------------------------- */
 
 static bool request(struct npt_apic *a, u8 vector, bool level)
 {
@@ -133,7 +133,7 @@ bool npt_apic_accepts_extint(const struct npt_apic *a)
 	return !(lvt & NPT_APIC_LVT_MASKED) && (lvt >> 8 & 7) == NPT_APIC_EXTINT;
 }
 
-static void local_interrupt(struct npt_apic *a, u32 r)
+void npt_apic_local(struct npt_apic *a, u32 r)
 {
 	u32 lvt = a->reg[r];
 
@@ -145,7 +145,7 @@ static void local_interrupt(struct npt_apic *a, u32 r)
 		request(a, lvt, false);
 }
 
-/* --- priorities and delivery: 11.8.3 --------------------------------------- */
+/* --- priorities and delivery: 11.8.3 -------------------------------------- */
 
 u8 npt_apic_ppr(const struct npt_apic *a)
 {
@@ -197,7 +197,7 @@ static void end_of_interrupt(struct npt_apic *a)
 	}
 }
 
-/* --- who is meant: 11.6.2 and 11.12.10 -------------------------------------- */
+/* --- who is meant: 11.6.2 and 11.12.10 ------------------------------------ */
 
 static u32 x2_ldr(u32 id)
 {
@@ -245,7 +245,7 @@ bool npt_apic_match(const struct npt_apic *a, const struct npt_apic_msg *m)
 	return m->logical ? match_logical(a, m->dest) : match_physical(a, m->dest);
 }
 
-/* --- interrupts that go: 11.6.1 ------------------------------------------------ */
+/* --- interrupts that go: 11.6.1 ------------------------------------------- */
 
 static void send(struct npt_apic *a)
 {
@@ -290,178 +290,7 @@ static void send_self(struct npt_apic *a, u8 vector)
 	send(a);
 }
 
-/* --- the timer: 11.5.4 ----------------------------------------------------------- */
-
-static u32 timer_mode(const struct npt_apic *a)
-{
-	return a->reg[NPT_APIC_LVT_TIMER] & NPT_APIC_LVT_MODE;
-}
-
-static unsigned int divide_shift(const struct npt_apic *a)
-{
-	u32 tdcr = a->reg[NPT_APIC_TDCR];
-
-	/* 0 divides by 2, 6 by 128, 7 by 1. */
-	return ((tdcr & 3) + (tdcr >> 1 & 4) + 1) & 7;
-}
-
-/* Length of a count in ns. */
-static u64 period(const struct npt_apic *a)
-{
-	return (u64)a->reg[NPT_APIC_TMICT] << divide_shift(a);
-}
-
-/* The least multiple of it that the host puts up with. */
-static u64 allowed_period(const struct npt_apic *a)
-{
-	u64 one = period(a);
-
-	if (one >= NPT_APIC_MIN_PERIOD)
-		return one;
-	return DIV_ROUND_UP(NPT_APIC_MIN_PERIOD, one) * one;
-}
-
-static void settle(struct npt_apic *a, const struct npt_apic_time *now)
-{
-	u64 every;
-
-	if (a->deadline && now->tsc >= a->deadline) {
-		a->deadline = 0;
-		a->todo |= NPT_APIC_TODO_TIMER;
-		local_interrupt(a, NPT_APIC_LVT_TIMER);
-	}
-	if (!a->due || now->ns < a->due)
-		return;
-	if (timer_mode(a) == NPT_APIC_PERIODIC) {
-		every = allowed_period(a);
-		a->due += ((now->ns - a->due) / every + 1) * every;
-	} else {
-		a->due = 0;
-	}
-	a->todo |= NPT_APIC_TODO_TIMER;
-	local_interrupt(a, NPT_APIC_LVT_TIMER);
-}
-
-void npt_apic_timer(struct npt_apic *a)
-{
-	struct npt_apic_time now;
-
-	if (!a->due && !a->deadline)
-		return;
-	npt_apic_clock(a, &now);
-	settle(a, &now);
-}
-
-bool npt_apic_timer_due(const struct npt_apic *a, u64 *ns, u64 *tsc)
-{
-	*ns = a->due;
-	*tsc = a->deadline;
-	return (*ns || *tsc) && !(a->reg[NPT_APIC_LVT_TIMER] & NPT_APIC_LVT_MASKED);
-}
-
-/* What is left of the count; the timer is settled. */
-static u32 count(const struct npt_apic *a, const struct npt_apic_time *now)
-{
-	u64 one = period(a);
-	u64 left;
-
-	if (!a->due)
-		return 0;
-	left = a->due - now->ns;
-	/* Counts that were not allowed to interrupt come and go all the same. */
-	if (left > one)
-		left = (left - 1) % one + 1;
-	return (left + BIT(divide_shift(a)) - 1) >> divide_shift(a);
-}
-
-/* Let it count down @left from now on. */
-static void start(struct npt_apic *a, u32 left, const struct npt_apic_time *now)
-{
-	u64 ns = (u64)left << divide_shift(a);
-
-	a->todo |= NPT_APIC_TODO_TIMER;
-	a->due = 0;
-	if (!left || timer_mode(a) > NPT_APIC_PERIODIC)
-		return;
-	if (timer_mode(a) == NPT_APIC_PERIODIC && ns < NPT_APIC_MIN_PERIOD)
-		ns += allowed_period(a) - period(a);
-	a->due = now->ns + ns;
-}
-
-static u32 current_count(struct npt_apic *a)
-{
-	struct npt_apic_time now;
-
-	if (!a->due)
-		return 0;
-	npt_apic_clock(a, &now);
-	settle(a, &now);
-	return count(a, &now);
-}
-
-static void write_initial_count(struct npt_apic *a, u32 value)
-{
-	struct npt_apic_time now;
-
-	/* 11.5.4.1: ignored in that mode. */
-	if (timer_mode(a) == NPT_APIC_DEADLINE)
-		return;
-	npt_apic_clock(a, &now);
-	settle(a, &now);
-	a->reg[NPT_APIC_TMICT] = value;
-	start(a, value, &now);
-}
-
-/* A count under way goes on from where it is, at another rate. */
-static void write_divide(struct npt_apic *a, u32 value)
-{
-	struct npt_apic_time now;
-	u32 left;
-
-	npt_apic_clock(a, &now);
-	settle(a, &now);
-	left = count(a, &now);
-	a->reg[NPT_APIC_TDCR] = value;
-	start(a, left, &now);
-}
-
-static void stop_timer(struct npt_apic *a)
-{
-	a->due = 0;
-	a->deadline = 0;
-	a->reg[NPT_APIC_TMICT] = 0;
-}
-
-static void write_lvt_timer(struct npt_apic *a, u32 value)
-{
-	u32 mode = timer_mode(a);
-
-	/* What ended while the entry was as it is now is told as it says. */
-	npt_apic_timer(a);
-	a->reg[NPT_APIC_LVT_TIMER] = value;
-	/* 11.5.4.1: to that mode and from it disarms; between the other two goes on. */
-	if (timer_mode(a) != mode && (timer_mode(a) | mode) > NPT_APIC_PERIODIC)
-		stop_timer(a);
-	a->todo |= NPT_APIC_TODO_TIMER;
-}
-
-u64 npt_apic_get_deadline(struct npt_apic *a)
-{
-	npt_apic_timer(a);
-	return a->deadline;
-}
-
-void npt_apic_set_deadline(struct npt_apic *a, u64 tsc)
-{
-	if (timer_mode(a) != NPT_APIC_DEADLINE)
-		return;
-	npt_apic_timer(a);
-	a->deadline = tsc;
-	a->todo |= NPT_APIC_TODO_TIMER;
-	npt_apic_timer(a);
-}
-
-/* --- reading and writing ----------------------------------------------------- */
+/* --- reading and writing -------------------------------------------------- */
 
 static u32 read_reg(struct npt_apic *a, u32 r)
 {
@@ -469,7 +298,7 @@ static u32 read_reg(struct npt_apic *a, u32 r)
 	case NPT_APIC_PPR:
 		return npt_apic_ppr(a);
 	case NPT_APIC_TMCCT:
-		return current_count(a);
+		return npt_apic_current_count(a);
 	case NPT_APIC_IRR ... NPT_APIC_IRR + 7:
 		npt_apic_timer(a);
 		break;
@@ -483,7 +312,7 @@ static void write_lvt(struct npt_apic *a, u32 r, u32 value)
 	if (!(a->reg[NPT_APIC_SVR] & NPT_APIC_SVR_ENABLED))
 		value |= NPT_APIC_LVT_MASKED;
 	if (r == NPT_APIC_LVT_TIMER)
-		write_lvt_timer(a, value);
+		npt_apic_set_lvt_timer(a, value);
 	else
 		a->reg[r] = value;
 }
@@ -543,10 +372,10 @@ static void write_reg(struct npt_apic *a, u32 r, u32 value)
 		write_lvt(a, r, value);
 		break;
 	case NPT_APIC_TMICT:
-		write_initial_count(a, value);
+		npt_apic_set_count(a, value);
 		break;
 	case NPT_APIC_TDCR:
-		write_divide(a, value);
+		npt_apic_set_divide(a, value);
 		break;
 	case NPT_APIC_SELF:
 		send_self(a, value);
@@ -616,7 +445,7 @@ int npt_apic_msr_write(struct npt_apic *a, u32 msr, u64 value)
 	return 0;
 }
 
-/* --- modes and reset ------------------------------------------------------------ */
+/* --- modes and reset ------------------------------------------------------ */
 
 /* What is as the mode has it, and not as software wrote it. */
 static void enter_mode(struct npt_apic *a)
@@ -646,7 +475,7 @@ void npt_apic_reset(struct npt_apic *a)
 	/* As firmware leaves it: many guests have none and expect the PIC to work. */
 	if (a->bsp)
 		a->reg[NPT_APIC_LVT_LINT0] = NPT_APIC_EXTINT << 8;
-	stop_timer(a);
+	npt_apic_stop_timer(a);
 	a->esr_next = 0;
 	a->esr_armed = true;
 	a->irr_pending = false;
@@ -687,7 +516,7 @@ int npt_apic_set_base(struct npt_apic *a, u64 base, bool host)
 	return 0;
 }
 
-/* --- for user space ------------------------------------------------------------- */
+/* --- for user space ------------------------------------------------------- */
 
 static void put_reg(struct kvm_lapic_state *s, u32 r, u32 value)
 {
@@ -738,20 +567,6 @@ static u32 state_value(const struct npt_apic *a, u32 r, u32 value)
 	return value & reg_mask(a, r);
 }
 
-/* The timer goes on from the count that the state has. */
-static void restart_timer(struct npt_apic *a, u32 left)
-{
-	struct npt_apic_time now;
-
-	npt_apic_clock(a, &now);
-	left = min(left, a->reg[NPT_APIC_TMICT]);
-	if (!left && timer_mode(a) == NPT_APIC_PERIODIC)
-		left = a->reg[NPT_APIC_TMICT];
-	if (timer_mode(a) != NPT_APIC_DEADLINE)
-		a->deadline = 0;
-	start(a, left, &now);
-}
-
 int npt_apic_set_state(struct npt_apic *a, const struct kvm_lapic_state *s, bool wide)
 {
 	u32 r;
@@ -766,6 +581,6 @@ int npt_apic_set_state(struct npt_apic *a, const struct kvm_lapic_state *s, bool
 	a->esr_next = 0;
 	a->esr_armed = true;
 	WRITE_ONCE(a->irr_pending, true);
-	restart_timer(a, get_reg(s, NPT_APIC_TMCCT));
+	npt_apic_restart_timer(a, get_reg(s, NPT_APIC_TMCCT));
 	return 0;
 }

@@ -184,4 +184,17 @@ bool npt_apic_timer_due(const struct npt_apic *a, u64 *ns, u64 *tsc);
 void npt_apic_get_state(struct npt_apic *a, struct kvm_lapic_state *s, bool wide);
 int npt_apic_set_state(struct npt_apic *a, const struct kvm_lapic_state *s, bool wide);
 
+/* --- between apic.c and apic_timer.c -------------------------------------- */
+
+/* The interrupt of an entry of the local vector table. */
+void npt_apic_local(struct npt_apic *a, u32 r);
+/* TMCCT, TMICT, TDCR and the timer's entry. */
+u32 npt_apic_current_count(struct npt_apic *a);
+void npt_apic_set_count(struct npt_apic *a, u32 value);
+void npt_apic_set_divide(struct npt_apic *a, u32 value);
+void npt_apic_set_lvt_timer(struct npt_apic *a, u32 value);
+void npt_apic_stop_timer(struct npt_apic *a);
+/* Registers were loaded: go on with @left still to count. */
+void npt_apic_restart_timer(struct npt_apic *a, u32 left);
+
 #endif /* NPT_APIC_H */

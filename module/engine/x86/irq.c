@@ -23,7 +23,7 @@ static bool has_lapics(const struct npt_vm *vm)
 	return vm->x86.irqchip || vm->x86.split_irqchip;
 }
 
-/* --- NMI ---------------------------------------------------------------------- */
+/* --- NMI ------------------------------------------------------------------ */
 
 void npt_nmi_raise(struct npt_vcpu *vcpu)
 {
@@ -42,7 +42,7 @@ void npt_nmi_collect(struct npt_vcpu *vcpu)
 	nmi->pending = min(nmi->pending + min(raised, limit), limit);
 }
 
-/* --- an interrupt controller or none ---------------------------------------------- */
+/* --- an interrupt controller or none -------------------------------------- */
 
 static long create_irqchip(struct npt_vm *vm, bool split)
 {
@@ -123,7 +123,7 @@ long npt_irq_extension(unsigned long cap, bool hw)
 	return 0;
 }
 
-/* --- messages: SDM vol. 3A, 11.11 ------------------------------------------------- */
+/* --- messages: SDM vol. 3A, 11.11 ----------------------------------------- */
 
 static int send_msi(struct npt_vm *vm, u64 address, u32 data)
 {
@@ -163,7 +163,7 @@ long npt_vm_signal_msi(struct npt_call *call)
 	return n < 0 ? -EPERM : n;
 }
 
-/* --- routes ------------------------------------------------------------------------- */
+/* --- routes --------------------------------------------------------------- */
 
 void npt_irq_destroy(struct npt_vm *vm)
 {
@@ -277,7 +277,7 @@ long npt_vm_irq_line_status(struct npt_call *call)
 	return err;
 }
 
-/* --- what a processor is told before it starts ------------------------------------------ */
+/* --- what a processor is told before it starts ---------------------------- */
 
 long npt_vm_set_tss_addr(struct npt_call *call)
 {
@@ -318,7 +318,7 @@ long npt_vm_set_boot_cpu(struct npt_call *call)
 	return set_before_vcpus(vm, &vm->x86.bsp_id, call->val, -EBUSY);
 }
 
-/* --- vCPUs -------------------------------------------------------------------------------- */
+/* --- vCPUs ---------------------------------------------------------------- */
 
 long npt_vcpu_interrupt(struct npt_call *call)
 {

@@ -32,7 +32,7 @@ void npt_apic_clock(const struct npt_apic *a, struct npt_apic_time *now)
 	now->tsc = rdtsc() + READ_ONCE(lapic->vcpu->x86.msrs.tsc_offset);
 }
 
-/* --- the timer -------------------------------------------------------------- */
+/* --- the timer ------------------------------------------------------------ */
 
 /* All else is the vCPU's to do: a VM that nobody runs costs no more than one of these. */
 static enum hrtimer_restart timer_fired(struct hrtimer *timer)
@@ -74,7 +74,7 @@ static void set_timer(struct npt_lapic *lapic)
 	hrtimer_start(&lapic->timer, ns_to_ktime(ns), HRTIMER_MODE_ABS);
 }
 
-/* --- calling apic.c ----------------------------------------------------------- */
+/* --- calling apic.c ------------------------------------------------------- */
 
 static unsigned long lock(struct npt_lapic *lapic)
 	__acquires(&lapic->lock)
@@ -146,7 +146,7 @@ void npt_lapic_timer(struct npt_vcpu *vcpu)
 		catch_up(vcpu->x86.lapic);
 }
 
-/* --- guest accesses -------------------------------------------------------------- */
+/* --- guest accesses ------------------------------------------------------- */
 
 bool npt_lapic_mmio(struct npt_vcpu *vcpu, u64 gpa, bool write, void *data, u32 len)
 {
@@ -251,7 +251,7 @@ void npt_lapic_tsc_moved(struct npt_vcpu *vcpu)
 	set_bit(NPT_REQ_TIMER, &vcpu->x86.requests);
 }
 
-/* --- interrupts for this vCPU ------------------------------------------------------ */
+/* --- interrupts for this vCPU --------------------------------------------- */
 
 static bool extint_pending(const struct npt_lapic *lapic)
 {
@@ -333,7 +333,7 @@ bool npt_lapic_eoi_exit(struct npt_vcpu *vcpu)
 	return true;
 }
 
-/* --- INIT and SIPI: SDM vol. 3A, 9.4.3 ------------------------------------------------ */
+/* --- INIT and SIPI: SDM vol. 3A, 9.4.3 ------------------------------------ */
 
 static void set_mp_state(struct npt_vcpu *vcpu, u32 state)
 {
@@ -478,7 +478,7 @@ int npt_lapic_set_mp_state(struct npt_vcpu *vcpu, u32 state)
 	return 0;
 }
 
-/* --- delivery --------------------------------------------------------------------------- */
+/* --- delivery ------------------------------------------------------------- */
 
 /* 1: a new interrupt, 0: it was no news or is not taken. */
 static int deliver_to(struct npt_vcpu *vcpu, const struct npt_apic_msg *m)
@@ -597,7 +597,7 @@ int npt_lapic_deliver(struct npt_vm *vm, const struct npt_apic_msg *m, struct np
 	return n;
 }
 
-/* --- for user space ---------------------------------------------------------------------- */
+/* --- for user space ------------------------------------------------------- */
 
 int npt_lapic_get_state(struct npt_vcpu *vcpu, struct kvm_lapic_state *s)
 {

@@ -87,7 +87,7 @@ int npt_lapic_set_mp_state(struct npt_vcpu *vcpu, u32 state);
  */
 int npt_lapic_extint(struct npt_vcpu *vcpu, u8 vector);
 
-/* --- any context ------------------------------------------------------------ */
+/* --- any context ---------------------------------------------------------- */
 
 /*
  * Deliver @m, of @from if a vCPU sent it (else NULL). How many vCPUs got a new
