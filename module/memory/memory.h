@@ -48,6 +48,7 @@ struct npt_memory {
 	u64 manual;		/* lock; KVM_DIRTY_LOG_*: reading a log changes nothing */
 	struct npt_watch *watch;	/* the notifier of the creator's memory; const */
 	struct list_head in_watch;	/* watch's list of VMs; its lock */
+	bool released;		/* the creator has gone, and every page with it; likewise */
 };
 
 /* The address that a slot's first page has in the creator. */

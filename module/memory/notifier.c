@@ -27,6 +27,7 @@
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "../compat.h"
@@ -180,21 +181,46 @@ static npt_young_t watch_test_young(struct mmu_notifier *mn, struct mm_struct *m
 			  NPT_CTR_notifier_young);
 }
 
-/* The process is gone while somebody still holds a VM: its memory goes now. */
+/* A VM that watch_release() has not served yet, held; NULL: there is none left. */
+static struct npt_vm *next_to_release(struct npt_watch *watch)
+{
+	struct npt_vm *vm, *found = NULL;
+
+	write_lock(&watch->vms_lock);
+	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
+		/* One whose last user has gone runs nothing and is about to take its tables down. */
+		if (vm->mem.released || !refcount_inc_not_zero(&vm->users))
+			continue;
+		vm->mem.released = true;
+		found = vm;
+		break;
+	}
+	write_unlock(&watch->vms_lock);
+	return found;
+}
+
+/*
+ * The process is gone while somebody still holds a VM: its memory goes now, in
+ * slices. Nothing comes back meanwhile, only that process could bring it in.
+ * If the module is on its way out there is no VM left: their files hold it.
+ */
 static void watch_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct npt_watch *watch = to_watch(mn);
 	struct npt_vm *vm;
 
-	read_lock(&watch->vms_lock);
-	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
+	if (!try_module_get(THIS_MODULE))
+		return;
+	while ((vm = next_to_release(watch))) {
 		npt_write_lock(&vm->mmu.lock);
 		vm->mem.seq++;
-		npt_mmu_zap(&vm->mmu, 0, BIT_ULL(vm->mmu.gpa_bits - PAGE_SHIFT),
-			    NPT_ZAP_EXIT, NPT_FL_NOTIFIER);
 		npt_write_unlock(&vm->mmu.lock);
+		npt_mmu_zap_slowly(&vm->mmu, 0, BIT_ULL(vm->mmu.gpa_bits - PAGE_SHIFT),
+				   NPT_ZAP_EXIT, NPT_FL_NOTIFIER);
+		/* Maybe the last one: then the VM goes here, where sleeping is allowed. */
+		npt_vm_put(vm);
 	}
-	read_unlock(&watch->vms_lock);
+	module_put(THIS_MODULE);
 }
 
 static struct mmu_notifier *watch_alloc(struct mm_struct *mm)
