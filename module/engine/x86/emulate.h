@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Executing one guest instruction in software: one that touches MMIO, or that
+ * writes a guest page table which is shadowed.
+ *
+ * Two parts. The core (emulate.c, string.c, operand.c, alu.c) knows
+ * instructions, registers and segments, and reaches memory only through struct
+ * npt_emul_ops; it builds in user space, where it is compared with a processor.
+ * The other part (emulate_vcpu.c, io.c) connects it to a vCPU.
+ */
+#ifndef NPT_EMULATE_H
+#define NPT_EMULATE_H
+
+#include <linux/kvm.h>
+#include "decode.h"
+
+struct npt_vcpu;
+
+/* --- for engines -------------------------------------------------------- */
+
+/*
+ * All of these run in the vCPU's thread, under vcpu->mutex and vcpu->cpu_lock,
+ * may sleep, and want the state pulled (npt_vcpu_pull()) by the caller. What
+ * they change they mark in x86.dirty. They return
+ *   1   go on: the instruction is done, or part of a repeated one, or an
+ *       exception is queued, or something has changed so that the guest should
+ *       just try again
+ *   0   exit to user space, vcpu->run says why
+ *   <0  the ioctl's error: -EFAULT, -EINTR, -ENOMEM, -EIO
+ * An instruction that completes moves RIP, clears x86.interrupt_shadow and
+ * RFLAGS.RF, and raises the single-step #DB if RFLAGS.TF was set.
+ */
+
+/*
+ * Execute the instruction at CS:RIP. Whatever it does is done by the manual:
+ * segment and page faults are queued, memory is written with page tables being
+ * tracked, MMIO goes to the local APIC or becomes KVM_EXIT_MMIO. @gpa: what the
+ * nested or shadow fault was about. An instruction that is not known here: if
+ * @gpa is a shadowed guest table, its shadow is dropped and the guest tries
+ * again; else KVM_INTERNAL_ERROR_EMULATION with the instruction's bytes.
+ */
+int npt_emulate(struct npt_vcpu *vcpu, u64 gpa);
+
+/* A port instruction that was intercepted (APM vol. 2, 15.10.2). */
+struct npt_io {
+	u64 next_rip;	/* behind it */
+	u16 port;
+	u8 size;	/* 1, 2 or 4 */
+	u8 asize;	/* 2, 4 or 8; string forms only */
+	u8 seg;		/* OUTS: enum npt_seg, or NPT_NO_REG to have it decoded */
+	bool in, string, rep;
+};
+
+/*
+ * IN, OUT, INS, OUTS: KVM_EXIT_IO with the data in vcpu->pio. Rights to the
+ * port are checked (by the processor, before the exit). A repeated one that is
+ * not done yet leaves RIP where it is: the guest executes it again.
+ */
+int npt_io(struct npt_vcpu *vcpu, const struct npt_io *io);
+
+/* Does user space owe an answer? Then call the next one before the guest runs. */
+bool npt_userspace_pending(const struct npt_vcpu *vcpu);
+/* At the begin of KVM_RUN: take what user space answered to KVM_EXIT_MMIO or KVM_EXIT_IO. */
+int npt_userspace_complete(struct npt_vcpu *vcpu);
+
+/*
+ * An instruction has been carried out in software: RIP becomes @rip, and
+ * everything else that belongs to its end. 1, or 0 for KVM_EXIT_DEBUG. Any
+ * exit handler may use it.
+ */
+int npt_insn_done(struct npt_vcpu *vcpu, u64 rip);
+
+/* KVM_EXIT_INTERNAL_ERROR for an instruction nobody here executes; @len 0: bytes unknown. */
+void npt_exit_emulation(struct kvm_run *run, const u8 *bytes, u32 len);
+
+/* The vCPU is going. */
+void npt_emulate_free(struct npt_vcpu *vcpu);
+
+/* --- the core ----------------------------------------------------------- */
+
+/* How a step, or something within it, ended. */
+enum npt_emul_end {
+	NPT_EMUL_DONE,
+	NPT_EMUL_AGAIN,		/* one element of a repeated instruction is done; RIP stays */
+	NPT_EMUL_FAULT,		/* an exception: vector, error, cr2; nothing has changed */
+	NPT_EMUL_WAIT,		/* a read of MMIO waits for its answer; nothing has changed */
+	NPT_EMUL_UNKNOWN,	/* not an instruction that is emulated; nothing has changed */
+	NPT_EMUL_RETRY,		/* memory changed under a locked operation */
+	NPT_EMUL_ERROR,		/* ->err */
+	/* Of ->access() alone: no memory at *gpa, or none to be written. */
+	NPT_EMUL_MMIO,
+	NPT_EMUL_ROM,
+};
+
+struct npt_emul;
+
+struct npt_emul_ops {
+	/*
+	 * Translate linear address @lin for @op (NPT_OP_READ or NPT_OP_WRITE)
+	 * of @len bytes within one 4K page, with all that goes with it: rights,
+	 * accessed and dirty bits. With @buf the bytes are moved as well. *gpa
+	 * is valid for DONE, MMIO, ROM.
+	 */
+	enum npt_emul_end (*access)(struct npt_emul *e, u64 lin, u8 op, void *buf, u32 len,
+				    u64 *gpa);
+	/* Memory that access() has translated, within a page. */
+	enum npt_emul_end (*read)(struct npt_emul *e, u64 gpa, void *buf, u32 len);
+	enum npt_emul_end (*write)(struct npt_emul *e, u64 gpa, const void *buf, u32 len);
+	/* Write @new if @old is there, in one piece; else RETRY. */
+	enum npt_emul_end (*exchange)(struct npt_emul *e, u64 gpa, const void *old,
+				      const void *new, u32 len);
+	/* At most 8 bytes. A write takes effect after the step: it never has to wait. */
+	enum npt_emul_end (*mmio_read)(struct npt_emul *e, u64 gpa, void *buf, u32 len);
+	enum npt_emul_end (*mmio_write)(struct npt_emul *e, u64 gpa, const void *buf, u32 len);
+	/* Read or write register XMM@reg, 16 bytes. */
+	void (*xmm)(struct npt_emul *e, u8 reg, void *buf, bool write);
+};
+
+/* One instruction being executed. */
+struct npt_emul {
+	/* the caller's */
+	const struct npt_emul_ops *ops;
+	struct kvm_regs *regs;		/* changed when an instruction (or element) is done */
+	const struct kvm_sregs *sregs;	/* of it, only segments are looked at */
+	u8 mode;			/* enum npt_cpu_mode */
+	u8 va_bits;			/* of canonical addresses: 48 or 57 */
+	bool protect;			/* protected mode, and not virtual-8086 mode */
+	bool align;			/* alignment checks are on: CR0.AM, RFLAGS.AC, CPL 3 */
+
+	/* the core's */
+	struct npt_insn insn;
+	u8 size;		/* of the operand: 1, 2, 4 or 8 */
+
+	/* NPT_EMUL_FAULT */
+	u8 vector;
+	bool has_error;
+	u32 error;
+	u64 cr2;		/* #PF */
+	int err;		/* NPT_EMUL_ERROR */
+};
+
+/* Execute e->insn, which has been decoded, or one element of it if it is repeated. */
+enum npt_emul_end npt_emul_step(struct npt_emul *e);
+
+/* The mode that these segments and registers make. */
+enum npt_cpu_mode npt_emul_mode(const struct kvm_sregs *sregs, u64 rflags, bool protect,
+				bool long_mode);
+
+#endif /* NPT_EMULATE_H */
