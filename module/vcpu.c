@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "engine/x86/cpuid.h"
+#include "engine/x86/emulate.h"
 #include "engine/x86/fpu.h"
 #include "engine/x86/msr.h"
 #include "engine/x86/state.h"
@@ -164,6 +165,7 @@ void npt_vcpu_destroy(struct npt_vcpu *vcpu)
 	vcpu->vm->engine->vcpu_destroy(vcpu);
 	npt_lapic_destroy(vcpu);
 	npt_fpu_free(vcpu);
+	npt_emulate_free(vcpu);
 	kvfree(vcpu->x86.cpuid);
 	npt_cpu_destroy(&vcpu->cpu);
 	free_run(vcpu);

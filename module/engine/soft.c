@@ -13,6 +13,7 @@
 #include "../compat.h"
 #include "../limits.h"
 #include "../npt.h"
+#include "x86/emulate.h"
 
 /* What a vCPU keeps from batch to batch: room for the largest chunk so far. */
 struct soft_cpu {
@@ -255,7 +256,6 @@ free:
 /* --- KVM_RUN ------------------------------------------------------------ */
 
 #define HLT 0xf4
-#define MAX_INSN 15	/* bytes of the longest instruction */
 #define PF_VECTOR 14
 #define GP_VECTOR 13
 
@@ -293,14 +293,14 @@ static u8 fetch(struct npt_vcpu *vcpu, u64 gva, u8 *bytes, u32 len,
 static u32 fetch_insn(struct npt_vcpu *vcpu, u8 *bytes, struct npt_access_result *res)
 {
 	u64 gva = next_insn(vcpu);
-	u32 len = min_t(u32, MAX_INSN, PAGE_SIZE - offset_in_page(gva));
+	u32 len = min_t(u32, NPT_INSN_MAX, PAGE_SIZE - offset_in_page(gva));
 	struct npt_access_result more;
 
 	if (fetch(vcpu, gva, bytes, len, res))
 		return 0;
-	if (bytes[0] != HLT && len < MAX_INSN &&
-	    !fetch(vcpu, gva + len, bytes + len, MAX_INSN - len, &more))
-		return MAX_INSN;
+	if (bytes[0] != HLT && len < NPT_INSN_MAX &&
+	    !fetch(vcpu, gva + len, bytes + len, NPT_INSN_MAX - len, &more))
+		return NPT_INSN_MAX;
 	return len;
 }
 
@@ -315,23 +315,6 @@ static void exit_exception(struct kvm_run *run, u8 vector, const struct npt_acce
 	run->internal.data[2] = res->cr2;
 }
 
-/* An instruction that nobody here can execute; with @len 0 not even its bytes are known. */
-static void exit_emulation(struct kvm_run *run, const u8 *bytes, u32 len)
-{
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	run->emulation_failure.ndata = 0;
-	run->emulation_failure.flags = 0;
-	if (!len)
-		return;
-	/* The flags, and two words that hold length and bytes. */
-	run->emulation_failure.ndata = 3;
-	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-	run->emulation_failure.insn_size = len;
-	memset(run->emulation_failure.insn_bytes, 0x90, MAX_INSN);
-	memcpy(run->emulation_failure.insn_bytes, bytes, len);
-}
-
 static int run_exit(struct npt_vcpu *vcpu, const u8 *bytes, u32 len,
 		    const struct npt_access_result *res)
 {
@@ -343,7 +326,7 @@ static int run_exit(struct npt_vcpu *vcpu, const u8 *bytes, u32 len,
 		return 0;
 	}
 	if (len) {
-		exit_emulation(run, bytes, len);
+		npt_exit_emulation(run, bytes, len);
 		return 0;
 	}
 	switch (res->status) {
@@ -355,7 +338,7 @@ static int run_exit(struct npt_vcpu *vcpu, const u8 *bytes, u32 len,
 		exit_exception(run, GP_VECTOR, res);
 		return 0;
 	case NPT_STATUS_MMIO:
-		exit_emulation(run, bytes, 0);
+		npt_exit_emulation(run, bytes, 0);
 		return 0;
 	default:
 		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
@@ -366,7 +349,7 @@ static int soft_run(struct npt_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	struct npt_access_result res;
-	u8 bytes[MAX_INSN];
+	u8 bytes[NPT_INSN_MAX];
 	u32 len;
 	int ret;
 

@@ -317,8 +317,7 @@ static __always_inline u8 translate(struct access *a, u64 gva)
 
 /* --- guest memory ------------------------------------------------------------------ */
 
-/* Where @gpa can be reached now; NULL: it must be brought in first. */
-static u8 *guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write)
+u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write)
 {
 	const struct npt_format *f = mmu->map_fmt;
 	unsigned int level;
@@ -353,7 +352,7 @@ static bool try_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write,
 		     bool write_locked, bool *tracked)
 {
 	struct npt_mmu *mmu = cpu->mmu;
-	u8 *p = guest_ptr(mmu, gpa, write);
+	u8 *p = npt_guest_ptr(mmu, gpa, write);
 
 	*tracked = false;
 	if (!p)

@@ -365,6 +365,19 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 int npt_guest_read(struct npt_cpu *cpu, u64 gpa, void *buf, u32 len, u32 *done);
 int npt_guest_write(struct npt_cpu *cpu, u64 gpa, const void *buf, u32 len, u32 *done);
 
+/*
+ * If @old is at @gpa, write @new, in one piece as other vCPUs see it (not where
+ * a cache line ends: a processor's bus lock is not at hand). @len 1, 2, 4, 8 or
+ * 16, within a page. *@equal says which. Errors as above.
+ */
+int npt_guest_exchange(struct npt_cpu *cpu, u64 gpa, const void *old, const void *new, u32 len,
+		       bool *equal);
+/*
+ * An instruction that writes @gpa can't be executed but by a processor: give up
+ * the shadow tables made from that page. False: there are none.
+ */
+bool npt_guest_unprotect(struct npt_cpu *cpu, u64 gpa);
+
 /* One merged range of a table dump. */
 struct npt_table_range {
 	u64 start;	/* gva (guest, shadow) or gpa (nested) */

@@ -300,9 +300,9 @@ static bool aim(struct rnd *r, struct trial *t, u64 want)
 	} else if (i->base == NPT_NO_REG) {
 		gpr[i->index] = small;
 		put_disp(t, want - small * i->scale);
-	} else if (i->index == i->base) {
-		return false;
 	} else {
+		if (i->index == i->base)
+			return false;
 		index = i->index == NPT_NO_REG ? 0 : gpr[i->index] * i->scale;
 		gpr[i->base] = want - index - i->disp;
 	}

@@ -31,12 +31,8 @@ static_assert(offsetof(struct block, data_seg) == 0x19e);
 
 #define block ((struct block *)NATIVE_BASE)
 
-void native_enter(void);
-void native_back(void);
-
 /* mov changes no flags: they are loaded first and stored last. */
-__asm__(
-"	.text\n"
+__asm__("	.text\n"
 "	.set	B, 0x10000000\n"
 "	.set	XMM, B + 0x90\n"
 "	.globl	native_enter, native_back\n"

@@ -35,4 +35,8 @@ void native_sregs(struct kvm_sregs *sregs, enum npt_cpu_mode mode);
 /* Execute @insn, of @len bytes, at NATIVE_CODE; *regs in and out. */
 void native_run(struct native_regs *regs, const u8 *insn, u32 len, enum npt_cpu_mode mode);
 
+/* In assembly: with the registers of the block to the code and back. */
+void native_enter(void);
+void native_back(void);
+
 #endif /* HOST_NATIVE_H */

@@ -100,10 +100,10 @@ typedef __s64 s64;
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, val)	(*(volatile __typeof__(x) *)&(x) = (val))
 
-/* Gives what was there; equal to @old means that @val was stored. 4 or 8 bytes. */
+/* Gives what was there; equal to @old means that @val was stored. 1 to 8 bytes. */
 #define cmpxchg(ptr, old, val) ({					\
 	__typeof__(*(ptr)) __cx = (old);				\
-	_Static_assert(sizeof(__cx) == 4 || sizeof(__cx) == 8, "size");	\
+	_Static_assert(sizeof(__cx) <= 8, "size");			\
 	__atomic_compare_exchange_n((ptr), &__cx, (val), false,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	__cx;								\

@@ -14,6 +14,7 @@
 #include <linux/kvm.h>
 #include "decode.h"
 
+struct npt_io;
 struct npt_vcpu;
 
 /* --- for engines -------------------------------------------------------- */
@@ -28,7 +29,8 @@ struct npt_vcpu;
  *   0   exit to user space, vcpu->run says why
  *   <0  the ioctl's error: -EFAULT, -EINTR, -ENOMEM, -EIO
  * An instruction that completes moves RIP, clears x86.interrupt_shadow and
- * RFLAGS.RF, and raises the single-step #DB if RFLAGS.TF was set.
+ * RFLAGS.RF, and raises the single-step #DB if RFLAGS.TF was set. The guest's
+ * FPU state must be loaded (npt_fpu_load()), interrupts are on.
  */
 
 /*
@@ -41,16 +43,6 @@ struct npt_vcpu;
  */
 int npt_emulate(struct npt_vcpu *vcpu, u64 gpa);
 
-/* A port instruction that was intercepted (APM vol. 2, 15.10.2). */
-struct npt_io {
-	u64 next_rip;	/* behind it */
-	u16 port;
-	u8 size;	/* 1, 2 or 4 */
-	u8 asize;	/* 2, 4 or 8; string forms only */
-	u8 seg;		/* OUTS: enum npt_seg, or NPT_NO_REG to have it decoded */
-	bool in, string, rep;
-};
-
 /*
  * IN, OUT, INS, OUTS: KVM_EXIT_IO with the data in vcpu->pio. Rights to the
  * port are checked (by the processor, before the exit). A repeated one that is
@@ -58,9 +50,13 @@ struct npt_io {
  */
 int npt_io(struct npt_vcpu *vcpu, const struct npt_io *io);
 
-/* Does user space owe an answer? Then call the next one before the guest runs. */
+/*
+ * Does user space owe an answer? Then KVM_RUN begins with the next function,
+ * even if it is to leave again at once (immediate_exit, a signal): it takes what
+ * was answered to KVM_EXIT_MMIO or KVM_EXIT_IO and ends the instruction. If
+ * user space has moved RIP meanwhile, the answer is dropped.
+ */
 bool npt_userspace_pending(const struct npt_vcpu *vcpu);
-/* At the begin of KVM_RUN: take what user space answered to KVM_EXIT_MMIO or KVM_EXIT_IO. */
 int npt_userspace_complete(struct npt_vcpu *vcpu);
 
 /*

@@ -73,6 +73,24 @@ struct npt_nmi {
 	bool masked;		/* until IRET */
 };
 
+/* A port instruction that was intercepted (APM vol. 2, 15.10.2). */
+struct npt_io {
+	u64 next_rip;	/* behind it */
+	u16 port;
+	u8 size;	/* 1, 2 or 4 */
+	u8 asize;	/* 2, 4 or 8; string forms only */
+	u8 seg;		/* OUTS: enum npt_seg, or NPT_NO_REG to have it decoded */
+	bool in, string, rep;
+};
+
+/* One that user space has been told of and not yet answered. */
+struct npt_pio {
+	bool waiting;
+	u32 count;		/* elements in the vCPU's pio page */
+	u64 rip;		/* linear address of the instruction */
+	struct npt_io io;
+};
+
 #define NPT_MAX_CPUID 256
 
 /* CPUID as KVM_SET_CPUID2 gave it. */
@@ -124,9 +142,11 @@ struct npt_x86 {
 	sigset_t sigmask;	/* KVM_SET_SIGNAL_MASK */
 	bool sigmask_set;
 
-	/* An instruction that user space has a part in: see emulate.h and io.c. */
-	struct npt_pio *pio;
-	struct npt_emul *emul;
+	/* Instructions that user space has a part in: see emulate.h. */
+	struct npt_pio pio;
+	struct npt_mmio *mmio;	/* NULL until the first */
+	u64 retry_rip, retry_gpa;	/* the last instruction that was given back unemulated, */
+	u32 retries;		/* and how often in a row */
 };
 
 /* One for each VM; const once a vCPU exists, but where said. */
