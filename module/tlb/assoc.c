@@ -20,6 +20,8 @@ int npt_assoc_init(struct npt_assoc *a, u32 entries, u32 ways, unsigned int poli
 	a->stride = NPT_BLOCK_KEYS + 2 * a->ways;
 	a->policy = policy;
 	a->layout = assoc_layout(policy, a->ways);
+	if (a->layout == NPT_ASSOC_ORDER)
+		a->order_mask = GENMASK_ULL(4 * a->ways - 1, 0);
 	a->words = DIV_ROUND_UP(a->ways, 64);
 	if (policy == NPT_TLB_LFU)
 		meta = entries;
@@ -163,6 +165,17 @@ u32 npt_assoc_remove(struct npt_assoc *a, u64 page, u64 key)
 	return assoc_drop(a, npt_assoc_set(a, page), ~0ULL, key);
 }
 
+void npt_assoc_push_any(struct npt_assoc *a, u64 *block, u64 key, u64 val)
+{
+	u64 *keys = block + NPT_BLOCK_KEYS;
+	u32 way = a->ways - 1;
+
+	if (!keys[way])
+		way = npt_assoc_scan(a, block, 0);
+	npt_assoc_push(keys, way, key);
+	npt_assoc_push(keys + a->ways, way, val);
+}
+
 /* --- LFU and PLRU --------------------------------------------------------- */
 
 static bool plru_all_set(const struct npt_assoc *a, const u64 *bits)
@@ -219,7 +232,7 @@ static u32 plru_victim(const struct npt_assoc *a, u64 set)
 
 static u32 meta_victim(const struct npt_assoc *a, u64 set)
 {
-	u32 way = npt_assoc_find(a, npt_assoc_block(a, set), 0);
+	u32 way = npt_assoc_scan(a, npt_assoc_block(a, set), 0);
 
 	if (way < a->ways)
 		return way;

@@ -4,12 +4,14 @@
  * policy: what TLB arrays, paging-structure caches and the nested TLB are made of.
  *
  * One set is one block of memory: the way to try first, an order of the ways,
- * the keys, the values. How the ways are used depends on the layout:
+ * their tags, the keys, the values. How the ways are used depends on the layout:
  *
  *   MOVE   LRU, FIFO: the ways are in order of use (LRU) or of arrival (FIFO), the
  *          latest first; entries move
  *   ORDER  LRU, FIFO, up to 16 ways: entries stay; the order is a word of 4-bit
- *          way numbers, the latest in the lowest bits
+ *          way numbers, the latest in the lowest bits. Each way has a tag of a
+ *          byte, made from its page: eight of them are compared at once, and
+ *          only where one fits the key is looked at
  *   META   LFU: entries stay, @meta counts the uses of each;
  *          PLRU: entries stay, @meta has a bit for each, set by a use; the use
  *          that would set the last clear bit of a set clears all others
@@ -42,7 +44,8 @@
 /* Words of a block. */
 #define NPT_BLOCK_FRONT		0
 #define NPT_BLOCK_ORDER		1
-#define NPT_BLOCK_KEYS		2
+#define NPT_BLOCK_TAGS		2	/* two words, ORDER only */
+#define NPT_BLOCK_KEYS		4
 
 #define NPT_ORDER_START		0xfedcba9876543210ULL
 #define NPT_ORDER_MAX_WAYS	16
@@ -58,6 +61,7 @@ enum npt_assoc_layout {
  * @sets: @nr_sets blocks of @stride words
  * @meta: LFU: uses of each way; PLRU: @words words of bits for each set; else NULL
  * @mask: @nr_sets - 1 if that is a mask, else 0
+ * @order_mask: ORDER: the bits of an order that are in use
  * @nr_sets: sets
  * @ways: ways of a set
  * @stride: words of a block
@@ -72,6 +76,7 @@ struct npt_assoc {
 	u64 *sets;
 	u64 *meta;
 	u64 mask;
+	u64 order_mask;
 	u32 nr_sets;
 	u32 ways;
 	u32 stride;
@@ -92,6 +97,9 @@ u32 npt_assoc_clear_match(struct npt_assoc *a, u64 mask, u64 match);
 
 /* Drop one entry; 1 if it was there. */
 u32 npt_assoc_remove(struct npt_assoc *a, u64 page, u64 key);
+
+/* Layout MOVE: put an entry before all others; the last, if all are valid, goes. */
+void npt_assoc_push_any(struct npt_assoc *a, u64 *block, u64 key, u64 val);
 
 /* Layout META. */
 void npt_assoc_use_meta(struct npt_assoc *a, u64 set, u32 way);
@@ -115,11 +123,15 @@ static __always_inline u64 *npt_assoc_block(const struct npt_assoc *a, u64 set)
 }
 
 /* The way that holds @key, or @a->ways. By fours: two instructions a way. */
-static __always_inline u32 npt_assoc_find(const struct npt_assoc *a, const u64 *block,
+static __always_inline u32 npt_assoc_scan(const struct npt_assoc *a, const u64 *block,
 					  u64 key)
 {
 	const u64 *keys = block + NPT_BLOCK_KEYS, *k = keys, *fours = keys + (a->ways & ~3U);
 
+	/* by far the commonest, and only here does it need no loop */
+	if (likely(a->ways == 4))
+		return keys[0] == key ? 0 : keys[1] == key ? 1 :
+		       keys[2] == key ? 2 : keys[3] == key ? 3 : 4;
 	for (; k != fours; k += 4) {
 		if (k[0] == key)
 			return k - keys;
@@ -133,6 +145,59 @@ static __always_inline u32 npt_assoc_find(const struct npt_assoc *a, const u64 *
 	while (k != keys + a->ways && *k != key)
 		k++;
 	return k - keys;
+}
+
+#define NPT_TAG_ONES	0x0101010101010101ULL
+
+static __always_inline u8 npt_assoc_tag(u64 page)
+{
+	return (page * 0x9E3779B97F4A7C15ULL) >> 56;
+}
+
+/* Bit 7 of each byte of @tags that is @tag; of others too, but above such a one. */
+static __always_inline u64 npt_tags_equal(u64 tags, u64 tag)
+{
+	u64 diff = tags ^ tag * NPT_TAG_ONES;
+
+	return (diff - NPT_TAG_ONES) & ~diff & NPT_TAG_ONES << 7;
+}
+
+/* The way among those with a bit in @equal that holds @key, or @a->ways. */
+static __always_inline u32 npt_assoc_check(const struct npt_assoc *a, const u64 *keys,
+					   u64 equal, u32 first, u64 key)
+{
+	u32 way;
+
+	for (; equal; equal &= equal - 1) {
+		way = first + __ffs64(equal) / 8;
+		if (way < a->ways && keys[way] == key)
+			return way;
+	}
+	return a->ways;
+}
+
+/* As npt_assoc_scan(), by the tags. */
+static __always_inline u32 npt_assoc_find_tagged(const struct npt_assoc *a, const u64 *block,
+						 u64 page, u64 key)
+{
+	const u64 *keys = block + NPT_BLOCK_KEYS;
+	u64 tag = npt_assoc_tag(page);
+	u64 low = npt_tags_equal(block[NPT_BLOCK_TAGS], tag);
+	u64 high = npt_tags_equal(block[NPT_BLOCK_TAGS + 1], tag);
+	u32 way;
+
+	if (likely(!(low | high)))
+		return a->ways;
+	way = npt_assoc_check(a, keys, low, 0, key);
+	return way == a->ways ? npt_assoc_check(a, keys, high, 8, key) : way;
+}
+
+/* The way that holds @key of @page, or @a->ways. */
+static __always_inline u32 npt_assoc_find(const struct npt_assoc *a, const u64 *block,
+					  u64 page, u64 key)
+{
+	return a->layout == NPT_ASSOC_ORDER ? npt_assoc_find_tagged(a, block, page, key) :
+					      npt_assoc_scan(a, block, key);
 }
 
 /*
@@ -191,15 +256,13 @@ static __always_inline void npt_assoc_use_order(u64 *block, u32 way)
 	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
 }
 
-/* The entry in @way was hit: gives its value, which may have moved. */
-static __always_inline u64 npt_assoc_use(struct npt_assoc *a, u64 set, u64 *block, u32 way)
+/* The entry in @way was hit: gives its value, which may have moved. MOVE and ORDER. */
+static __always_inline u64 npt_assoc_use_block(struct npt_assoc *a, u64 *block, u32 way)
 {
 	u64 *keys = block + NPT_BLOCK_KEYS;
 	u64 val = keys[a->ways + way];
 
-	if (a->layout == NPT_ASSOC_META) {
-		npt_assoc_use_meta(a, set, way);
-	} else if (a->policy == NPT_TLB_LRU) {
+	if (a->policy == NPT_TLB_LRU) {
 		if (a->layout == NPT_ASSOC_ORDER) {
 			npt_assoc_use_order(block, way);
 		} else {
@@ -212,12 +275,22 @@ static __always_inline u64 npt_assoc_use(struct npt_assoc *a, u64 set, u64 *bloc
 	return val;
 }
 
+/* The same, any layout. */
+static __always_inline u64 npt_assoc_use(struct npt_assoc *a, u64 set, u64 *block, u32 way)
+{
+	if (likely(a->layout != NPT_ASSOC_META))
+		return npt_assoc_use_block(a, block, way);
+	npt_assoc_use_meta(a, set, way);
+	block[NPT_BLOCK_FRONT] = way;
+	return block[NPT_BLOCK_KEYS + a->ways + way];
+}
+
 /* Look @key up: true, *val and a use of it if it is there. */
 static __always_inline bool npt_assoc_lookup(struct npt_assoc *a, u64 page, u64 key, u64 *val)
 {
 	u64 set = npt_assoc_set(a, page);
 	u64 *block = npt_assoc_block(a, set);
-	u32 way = npt_assoc_find(a, block, key);
+	u32 way = npt_assoc_find(a, block, page, key);
 
 	if (way == a->ways)
 		return false;
@@ -229,48 +302,60 @@ static __always_inline bool npt_assoc_insert_move(struct npt_assoc *a, u64 *bloc
 						  u64 val)
 {
 	u64 *keys = block + NPT_BLOCK_KEYS;
-	u32 way = a->ways - 1;
-	bool evicted = keys[way];
+	bool full = keys[a->ways - 1];
 
-	if (!evicted)
-		way = npt_assoc_find(a, block, 0);
-	npt_assoc_push(keys, way, key);
-	npt_assoc_push(keys + a->ways, way, val);
 	block[NPT_BLOCK_FRONT] = 0;
-	return evicted;
+	if (likely(a->ways == 4 && full)) {
+		npt_assoc_push(keys, 3, key);
+		npt_assoc_push(keys + 4, 3, val);
+		return true;
+	}
+	npt_assoc_push_any(a, block, key, val);
+	return full;
 }
 
-static __always_inline bool npt_assoc_insert_order(struct npt_assoc *a, u64 *block, u64 key,
-						   u64 val)
+static __always_inline bool npt_assoc_insert_order(struct npt_assoc *a, u64 *block, u64 page,
+						   u64 key, u64 val)
 {
 	u64 *keys = block + NPT_BLOCK_KEYS;
 	u64 order = block[NPT_BLOCK_ORDER] ^ NPT_ORDER_START;
-	unsigned int shift = 4 * (a->ways - 1);
-	u32 way = (order >> shift) & 15;
+	u32 way = (order >> 4 * (a->ways - 1)) & 15;
 	bool evicted = keys[way];
 
-	order = npt_order_first(order, way, shift);
-	block[NPT_BLOCK_ORDER] = order ^ NPT_ORDER_START;
+	/* The last of the order becomes the first; what is beyond it stays as it was. */
+	block[NPT_BLOCK_ORDER] = ((order << 4 | way) ^ NPT_ORDER_START) & a->order_mask;
 	block[NPT_BLOCK_FRONT] = way;
+	/* Bytes of a word in the order of x86. */
+	((u8 *)(block + NPT_BLOCK_TAGS))[way] = npt_assoc_tag(page);
 	keys[way] = key;
 	keys[a->ways + way] = val;
 	return evicted;
 }
 
-/* Enter what is known not to be there; true if a valid entry had to go. */
-static __always_inline bool npt_assoc_insert(struct npt_assoc *a, u64 page, u64 key, u64 val)
+/* Enter in its set what is known not to be there; layouts MOVE and ORDER. True: evicted one. */
+static __always_inline bool npt_assoc_insert_block(struct npt_assoc *a, u64 *block, u64 page,
+						   u64 key, u64 val)
 {
-	u64 set = npt_assoc_set(a, page);
-	u64 *block = npt_assoc_block(a, set);
 	bool evicted;
 
 	a->present |= BIT(npt_key_bit(key));
-	if (a->layout == NPT_ASSOC_MOVE)
-		evicted = npt_assoc_insert_move(a, block, key, val);
-	else if (a->layout == NPT_ASSOC_ORDER)
-		evicted = npt_assoc_insert_order(a, block, key, val);
-	else
-		evicted = npt_assoc_insert_meta(a, set, key, val);
+	evicted = a->layout == NPT_ASSOC_ORDER ?
+		  npt_assoc_insert_order(a, block, page, key, val) :
+		  npt_assoc_insert_move(a, block, key, val);
+	a->valid += !evicted;
+	return evicted;
+}
+
+/* The same, wherever it belongs; any layout. */
+static __always_inline bool npt_assoc_insert(struct npt_assoc *a, u64 page, u64 key, u64 val)
+{
+	u64 set = npt_assoc_set(a, page);
+	bool evicted;
+
+	if (likely(a->layout != NPT_ASSOC_META))
+		return npt_assoc_insert_block(a, npt_assoc_block(a, set), page, key, val);
+	a->present |= BIT(npt_key_bit(key));
+	evicted = npt_assoc_insert_meta(a, set, key, val);
 	a->valid += !evicted;
 	return evicted;
 }
@@ -282,7 +367,7 @@ static __always_inline bool npt_assoc_insert(struct npt_assoc *a, u64 page, u64 
 static inline bool npt_assoc_replace(struct npt_assoc *a, u64 page, u64 old, u64 key, u64 val)
 {
 	u64 *block = npt_assoc_block(a, npt_assoc_set(a, page));
-	u32 way = npt_assoc_find(a, block, old);
+	u32 way = npt_assoc_find(a, block, page, old);
 
 	if (way == a->ways)
 		return false;

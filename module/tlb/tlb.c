@@ -32,6 +32,7 @@ static void tlb_level_add(struct npt_tlb_level *l, struct npt_assoc *a)
 		if (l->array[i]->pages & a->pages)
 			l->overlap = true;
 	l->array[l->nr++] = a;
+	l->simple = l->nr == 1 && a->pages & NPT_PAGE_4K && a->layout != NPT_ASSOC_META;
 }
 
 static int tlb_add_unit(struct npt_tlb *tlb, const struct npt_tlb_unit *u)
@@ -85,9 +86,10 @@ static void tlb_fast_none(struct npt_tlb *tlb, unsigned int kind)
 	f->sets = tlb->none;
 	f->mask = 0;
 	f->tag = NPT_KEY_VALID;
-	f->shift = 12;
 	f->stride = 0;
 	f->ways = 1;
+	f->hits = &tlb->ctr[NPT_CTR_l1i_hit + 2 * kind];
+	f->shift = 12;
 }
 
 struct npt_tlb *npt_tlb_create(const struct npt_tlb_model *m, u64 *ctr)
@@ -128,10 +130,9 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 	const u64 tag = NPT_KEY_VALID | 3 << NPT_KEY_CLASS_SHIFT;
 	struct npt_tlb_fast *f = &tlb->fast[kind];
 
-	if ((!a->mask && a->nr_sets != 1) || key & NPT_KEY_SHARED)
+	if ((!a->mask && a->nr_sets != 1) || key & NPT_KEY_SHARED || a->policy == NPT_TLB_LFU)
 		return;
 	f->sets = a->sets;
-	f->uses = a->policy == NPT_TLB_LFU ? a->meta : NULL;
 	f->mask = a->mask;
 	f->tag = key & tag;
 	f->shift = npt_size_shift((key & tag) >> NPT_KEY_CLASS_SHIFT);
@@ -140,7 +141,7 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 }
 
 /* Probe one array for each sort of entry that may be in it; gives the key or 0. */
-static noinline u64 tlb_probe_sorts(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
+static u64 tlb_probe(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
 {
 	unsigned int left, bit, size;
 	u64 page, key;
@@ -156,25 +157,15 @@ static noinline u64 tlb_probe_sorts(struct npt_assoc *a, u64 gva, unsigned int p
 	return 0;
 }
 
-/* The same, quick for what most arrays hold most of the time. */
-static __always_inline u64 tlb_probe(struct npt_assoc *a, u64 gva, unsigned int pcid, u64 *val)
-{
-	u64 page = gva >> 12, key = tlb_key(page, NPT_SIZE_4K, false, pcid);
-
-	if (unlikely(a->present != BIT(NPT_SIZE_4K)))
-		return tlb_probe_sorts(a, gva, pcid, val);
-	return npt_assoc_lookup(a, page, key, val) ? key : 0;
-}
-
 /* Probe all arrays of a level, or up to the first that has it; *hit: that one. */
-static noinline u64 tlb_probe_many(const struct npt_tlb_level *l, u64 gva, unsigned int pcid,
-				   u64 *val, struct npt_assoc **hit)
+static u64 tlb_probe_level(const struct npt_tlb_level *l, u64 gva, unsigned int pcid,
+			   u64 *val, struct npt_assoc **hit)
 {
 	u64 key, other, found = 0;
 	u32 i;
 
 	for (i = 0; i < l->nr; i++) {
-		key = tlb_probe_sorts(l->array[i], gva, pcid, found ? &other : val);
+		key = tlb_probe(l->array[i], gva, pcid, found ? &other : val);
 		if (!key)
 			continue;
 		found = key;
@@ -185,38 +176,19 @@ static noinline u64 tlb_probe_many(const struct npt_tlb_level *l, u64 gva, unsig
 	return found;
 }
 
-static __always_inline u64 tlb_probe_level(const struct npt_tlb_level *l, u64 gva,
-					   unsigned int pcid, u64 *val, struct npt_assoc **hit)
+/* Enter what no array of this level and kind holds. */
+static void tlb_insert(struct npt_tlb *tlb, unsigned int level, unsigned int kind, u64 gva,
+		       u64 key, u64 val)
 {
-	if (unlikely(l->nr != 1))
-		return tlb_probe_many(l, gva, pcid, val, hit);
-	*hit = l->array[0];
-	return tlb_probe(l->array[0], gva, pcid, val);
-}
-
-static noinline void tlb_insert_many(const struct npt_tlb_level *l, u64 page, u64 key, u64 val,
-				     u64 *evict)
-{
+	const struct npt_tlb_level *l = &tlb->level[level - 1][kind];
+	u64 *evict = tlb->ctr + (level == 1 ? NPT_CTR_l1i_evict + kind : NPT_CTR_l2_evict);
+	unsigned int size = npt_tlbv_size(val);
+	u64 page = gva >> npt_size_shift(size);
 	u32 i;
 
 	for (i = 0; i < l->nr; i++)
-		if (l->array[i]->pages & BIT(npt_tlbv_size(val)))
+		if (l->array[i]->pages & BIT(size))
 			*evict += npt_assoc_insert(l->array[i], page, key, val);
-}
-
-/* Enter what no array of this level and kind holds. */
-static __always_inline void tlb_insert(struct npt_tlb *tlb, unsigned int level,
-				       unsigned int kind, u64 gva, u64 key, u64 val)
-{
-	const struct npt_tlb_level *l = &tlb->level[level - 1][kind];
-	unsigned int size = npt_tlbv_size(val);
-	u64 page = gva >> npt_size_shift(size);
-	u64 *evict = tlb->ctr + (level == 1 ? NPT_CTR_l1i_evict + kind : NPT_CTR_l2_evict);
-
-	if (unlikely(l->nr != 1 || !(l->array[0]->pages & BIT(size))))
-		tlb_insert_many(l, page, key, val, evict);
-	else
-		*evict += npt_assoc_insert(l->array[0], page, key, val);
 }
 
 /* Bit 31 keeps it from ever being 0. */
@@ -225,8 +197,22 @@ static u32 tlb_miss_tag(unsigned int kind, unsigned int pcid)
 	return 1U << 31 | kind << 16 | pcid;
 }
 
-unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
-			    unsigned int pcid, u64 *val)
+/* A hit in the first level. */
+static __always_inline unsigned int tlb_hit(struct npt_tlb *tlb, unsigned int kind,
+					    const struct npt_assoc *a, u64 key)
+{
+	const struct npt_tlb_fast *f = &tlb->fast[kind];
+
+	(*f->hits)++;
+	if (unlikely(f->sets != a->sets || (key ^ f->tag) & (3 << NPT_KEY_CLASS_SHIFT)) &&
+	    !tlb->level[0][kind].overlap)
+		tlb_set_fast(tlb, kind, a, key);
+	return NPT_SOURCE_L1;
+}
+
+/* Whatever the arrays are and hold. */
+static noinline unsigned int tlb_lookup_any(struct npt_tlb *tlb, unsigned int kind, u64 gva,
+					    unsigned int pcid, u64 *val)
 {
 	const struct npt_tlb_level *l1 = &tlb->level[0][kind], *l2 = &tlb->level[1][kind];
 	struct npt_assoc *hit;
@@ -234,14 +220,8 @@ unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
 	u64 key;
 
 	key = tlb_probe_level(l1, gva, pcid, val, &hit);
-	if (key) {
-		ctr[NPT_CTR_l1i_hit + 2 * kind]++;
-		if (!l1->overlap &&
-		    ((key ^ tlb->fast[kind].tag) & (3 << NPT_KEY_CLASS_SHIFT) ||
-		     hit->sets != tlb->fast[kind].sets))
-			tlb_set_fast(tlb, kind, hit, key);
-		return NPT_SOURCE_L1;
-	}
+	if (key)
+		return tlb_hit(tlb, kind, hit, key);
 	ctr[NPT_CTR_l1i_miss + 2 * kind]++;
 	if (l2->nr) {
 		key = tlb_probe_level(l2, gva, pcid, val, &hit);
@@ -252,6 +232,69 @@ unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
 		}
 		ctr[NPT_CTR_l2_miss]++;
 	}
+	tlb->miss_gva = gva;
+	tlb->miss_tag = tlb_miss_tag(kind, pcid);
+	tlb->miss_set[0] = NULL;
+	return NPT_SOURCE_NONE;
+}
+
+/* Is there but one thing to look for: a 4K page that is not global? */
+static __always_inline bool tlb_level_plain(const struct npt_tlb_level *l)
+{
+	return l->simple && !(l->array[0]->present & ~BIT(NPT_SIZE_4K));
+}
+
+/* The rest of a lookup that found something, apart from the way of those that don't. */
+static noinline unsigned int tlb_hit_first(struct npt_tlb *tlb, unsigned int kind, u64 key,
+					   u64 *block, u32 way, u64 *val)
+{
+	struct npt_assoc *a = tlb->level[0][kind].array[0];
+
+	*val = npt_assoc_use_block(a, block, way);
+	return tlb_hit(tlb, kind, a, key);
+}
+
+static noinline unsigned int tlb_hit_second(struct npt_tlb *tlb, unsigned int kind, u64 gva,
+					    unsigned int pcid, u32 way, u64 *val)
+{
+	u64 page = gva >> 12, key = tlb_key(page, NPT_SIZE_4K, false, pcid);
+	struct npt_assoc *l1 = tlb->level[0][kind].array[0];
+	struct npt_assoc *l2 = tlb->level[1][kind].array[0];
+
+	tlb->ctr[NPT_CTR_l2_hit]++;
+	*val = npt_assoc_use_block(l2, npt_assoc_block(l2, npt_assoc_set(l2, page)), way);
+	tlb->ctr[NPT_CTR_l1i_evict + kind] += npt_assoc_insert(l1, page, key, *val);
+	return NPT_SOURCE_L2;
+}
+
+unsigned int npt_tlb_lookup(struct npt_tlb *tlb, unsigned int kind, u64 gva,
+			    unsigned int pcid, u64 *val)
+{
+	const struct npt_tlb_level *l1 = &tlb->level[0][kind], *l2 = &tlb->level[1][kind];
+	u64 page = gva >> 12, key = tlb_key(page, NPT_SIZE_4K, false, pcid);
+	struct npt_assoc *a;
+	u64 *block;
+	u32 way;
+
+	if (unlikely(!tlb_level_plain(l1) || !tlb_level_plain(l2)))
+		return tlb_lookup_any(tlb, kind, gva, pcid, val);
+
+	a = l1->array[0];
+	block = npt_assoc_block(a, npt_assoc_set(a, page));
+	way = npt_assoc_find(a, block, page, key);
+	if (way != a->ways)
+		return tlb_hit_first(tlb, kind, key, block, way, val);
+	tlb->miss_set[0] = block;
+	tlb->ctr[NPT_CTR_l1i_miss + 2 * kind]++;
+
+	a = l2->array[0];
+	block = npt_assoc_block(a, npt_assoc_set(a, page));
+	way = npt_assoc_find(a, block, page, key);
+	if (way != a->ways)
+		return tlb_hit_second(tlb, kind, gva, pcid, way, val);
+	tlb->miss_set[1] = block;
+	tlb->ctr[NPT_CTR_l2_miss]++;
+
 	tlb->miss_gva = gva;
 	tlb->miss_tag = tlb_miss_tag(kind, pcid);
 	return NPT_SOURCE_NONE;
@@ -312,21 +355,40 @@ static bool tlb_upgrade(struct npt_tlb *tlb, unsigned int kind, u64 gva, unsigne
 	return held;
 }
 
-void npt_tlb_fill(struct npt_tlb *tlb, unsigned int kind, u64 gva,
-		  unsigned int pcid, u64 val)
+static noinline void tlb_fill_any(struct npt_tlb *tlb, unsigned int kind, u64 gva,
+				  unsigned int pcid, u64 val, bool missed)
 {
 	u64 key = tlb_val_key(gva, pcid, val);
-	bool missed;
 
 	if (WARN_ON_ONCE(npt_tlbv_size(val) >= NPT_NR_SIZES))
 		return;
-	/* after a lookup that found nothing there is nothing to replace */
-	missed = tlb->miss_gva == gva && tlb->miss_tag == tlb_miss_tag(kind, pcid);
-	tlb->miss_tag = 0;
 	if (!missed && tlb_upgrade(tlb, kind, gva, pcid, key, val))
 		return;
 	tlb_insert(tlb, 2, kind, gva, key, val);
 	tlb_insert(tlb, 1, kind, gva, key, val);
+}
+
+void npt_tlb_fill(struct npt_tlb *tlb, unsigned int kind, u64 gva,
+		  unsigned int pcid, u64 val)
+{
+	const u64 special = NPT_TLBV_G | 3ULL << NPT_TLBV_SIZE_SHIFT;
+	u64 page = gva >> 12, key = tlb_key(page, NPT_SIZE_4K, false, pcid);
+	u64 *ctr = tlb->ctr;
+	bool missed;
+
+	/* after a lookup that found nothing there is nothing to replace */
+	missed = tlb->miss_gva == gva && tlb->miss_tag == tlb_miss_tag(kind, pcid);
+	tlb->miss_tag = 0;
+	if (unlikely(!missed || !tlb->miss_set[0] || val & special)) {
+		tlb_fill_any(tlb, kind, gva, pcid, val, missed);
+		return;
+	}
+	/* what that lookup went by still holds: a flush at most came between */
+	ctr[NPT_CTR_l2_evict] += npt_assoc_insert_block(tlb->level[1][kind].array[0],
+							tlb->miss_set[1], page, key, val);
+	ctr[NPT_CTR_l1i_evict + kind] += npt_assoc_insert_block(tlb->level[0][kind].array[0],
+								tlb->miss_set[0], page, key,
+								val);
 }
 
 /* --- flush ---------------------------------------------------------------- */
