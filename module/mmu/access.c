@@ -31,11 +31,7 @@ static inline void unlock(struct npt_cpu *cpu)
 
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva)
 {
-	unsigned int unused = 64 - cpu->va_bits;
-
-	if (cpu->va_bits == 32)
-		return !(gva >> 32);
-	return (u64)((s64)(gva << unused) >> unused) == gva;
+	return !((gva + cpu->va_bias) & cpu->va_unused);
 }
 
 enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err)
@@ -175,6 +171,16 @@ static enum npt_walk_end hw_walk(struct npt_cpu *cpu, struct npt_walker *w, u64 
 
 /* --- translation ---------------------------------------------------------------- */
 
+/* Which TLBs a read, write or fetch looks at. */
+static __always_inline unsigned int op_kind(unsigned int op)
+{
+	/* as a comparison it would be worked out anew for each use */
+	BUILD_BUG_ON(NPT_KIND_DATA != (NPT_OP_READ >> 1 ^ 1) ||
+		     NPT_KIND_DATA != (NPT_OP_WRITE >> 1 ^ 1) ||
+		     NPT_KIND_FETCH != (NPT_OP_FETCH >> 1 ^ 1));
+	return op >> 1 ^ 1;
+}
+
 /* What one access asks, and what came of it. */
 struct access {
 	struct npt_cpu *cpu;
@@ -205,7 +211,7 @@ static u8 guest_fault(struct access *a, const struct npt_walker *w, u64 gva)
 }
 
 /* The walk ended well: tell the TLB. */
-static void enter(struct access *a, const struct npt_walker *w, u64 gva)
+static __always_inline void enter(struct access *a, const struct npt_walker *w, u64 gva)
 {
 	struct npt_cpu *cpu = a->cpu;
 	unsigned int size = npt_tlbv_size(w->rights);
@@ -214,22 +220,66 @@ static void enter(struct access *a, const struct npt_walker *w, u64 gva)
 	a->gpa = w->gpa;
 	a->shift = npt_size_shift(size);
 	/* Also the two halves of a 4 MiB page. */
-	cpu->fractured |= cpu->fmt && (size < npt_tlbv_size(w->guest_rights) ||
-				       (size && cpu->fmt == &npt_fmt_32_pse));
-	npt_tlb_fill(cpu->tlb, a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA,
-		     gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
+	if (unlikely(size || npt_tlbv_size(w->guest_rights)))
+		cpu->fractured |= cpu->fmt && (size < npt_tlbv_size(w->guest_rights) ||
+					       (size && cpu->fmt == &npt_fmt_32_pse));
+	npt_tlb_fill(cpu->tlb, op_kind(a->op), gva, cpu->pcid, (w->gpa & ~mask) | w->rights);
+}
+
+/* What to do after a pass that gave no translation. */
+#define WALK_AGAIN 255
+
+/* A pass over the tables ended otherwise than well: mend it. WALK_AGAIN, or the status. */
+static noinline u8 mend(struct access *a, struct npt_walker *w, enum npt_walk_end end, u64 gva)
+{
+	struct npt_cpu *cpu = a->cpu;
+	enum npt_fault_outcome outcome;
+
+	cpu->ctr[NPT_CTR_walk_restart]++;
+	if (end == NPT_WALK_RACE)
+		return WALK_AGAIN;
+	/* A stale walk cache entry must not lead here again. */
+	if (end == NPT_WALK_FAULT && unlikely(cpu->how.pwc_guest))
+		npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
+	if (end == NPT_WALK_STAGE2)
+		outcome = fix_map(cpu, w, gva);
+	else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
+		outcome = fix_shadow(cpu, w, gva);
+	else
+		outcome = NPT_FAULT_GUEST;
+
+	switch (outcome) {
+	case NPT_FAULT_FIXED:
+	case NPT_FAULT_SPURIOUS:
+	case NPT_FAULT_UNSYNC:
+		return WALK_AGAIN;
+	case NPT_FAULT_GUEST:
+		cpu->ctr[NPT_CTR_walk_restart]--;
+		return guest_fault(a, w, gva);
+	case NPT_FAULT_EMULATE:
+		cpu->ctr[NPT_CTR_walk_restart]--;
+		cpu->ctr[NPT_CTR_walk_exit]++;
+		a->gpa = w->gpa;
+		a->shift = 12;
+		return NPT_STATUS_OK;
+	default:
+		cpu->ctr[NPT_CTR_walk_restart]--;
+		cpu->ctr[NPT_CTR_walk_exit]++;
+		a->gpa = w->fault_gpa;
+		return outcome_status(outcome);
+	}
 }
 
 /* Walk until there is a translation or a reason why not. */
-static noinline u8 walk(struct access *a, u64 gva)
+static __always_inline u8 walk(struct access *a, u64 gva)
 {
 	struct npt_cpu *cpu = a->cpu;
 	u32 tries;
 
 	for (tries = 0; tries < MAX_RESTARTS; tries++) {
-		enum npt_fault_outcome outcome;
 		enum npt_walk_end end;
 		struct npt_walker w;
+		u8 status;
 
 		npt_walker_init_hw(&w, cpu, a->op, a->user);
 		if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW && !prepare_root(cpu))
@@ -244,40 +294,9 @@ static noinline u8 walk(struct access *a, u64 gva)
 			enter(a, &w, gva);
 			return NPT_STATUS_OK;
 		}
-		cpu->ctr[NPT_CTR_walk_restart]++;
-		if (end == NPT_WALK_RACE)
-			continue;
-		/* A stale walk cache entry must not lead here again. */
-		if (end == NPT_WALK_FAULT && unlikely(cpu->pwc_guest))
-			npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
-		if (end == NPT_WALK_STAGE2) {
-			outcome = fix_map(cpu, &w, gva);
-		} else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW) {
-			outcome = fix_shadow(cpu, &w, gva);
-		} else {
-			cpu->ctr[NPT_CTR_walk_restart]--;
-			return guest_fault(a, &w, gva);
-		}
-		switch (outcome) {
-		case NPT_FAULT_FIXED:
-		case NPT_FAULT_SPURIOUS:
-		case NPT_FAULT_UNSYNC:
-			continue;
-		case NPT_FAULT_GUEST:
-			cpu->ctr[NPT_CTR_walk_restart]--;
-			return guest_fault(a, &w, gva);
-		case NPT_FAULT_EMULATE:
-			cpu->ctr[NPT_CTR_walk_restart]--;
-			cpu->ctr[NPT_CTR_walk_exit]++;
-			a->gpa = w.gpa;
-			a->shift = 12;
-			return NPT_STATUS_OK;
-		default:
-			cpu->ctr[NPT_CTR_walk_restart]--;
-			cpu->ctr[NPT_CTR_walk_exit]++;
-			a->gpa = w.fault_gpa;
-			return outcome_status(outcome);
-		}
+		status = mend(a, &w, end, gva);
+		if (status != WALK_AGAIN)
+			return status;
 	}
 	npt_mmu_bug(cpu->mmu, "a translation does not come to an end");
 no_memory:
@@ -285,34 +304,50 @@ no_memory:
 	return NPT_STATUS_HOST_FAULT;
 }
 
+static noinline bool key_permits(const struct npt_cpu *cpu, u64 val, u8 op, bool user)
+{
+	return !npt_pkey_denies(cpu, val, (val >> NPT_TLBV_PKEY_SHIFT) & 15, op, user);
+}
+
 /* May the access go ahead on what the TLB says? */
 static __always_inline bool allowed(const struct npt_cpu *cpu, u64 val, u8 op, bool user)
 {
-	if (unlikely(!(cpu->allow[val & NPT_TLBV_RIGHTS] & npt_acc_bit(op, user))))
-		return false;
-	return likely(!cpu->pke) ||
-	       !npt_pkey_denies(cpu, val, (val >> NPT_TLBV_PKEY_SHIFT) & 15, op, user);
+	return likely(cpu->allow[val & NPT_TLBV_RIGHTS] & npt_acc_bit(op, user)) &&
+	       (likely(!cpu->pke) || key_permits(cpu, val, op, user));
 }
 
-/* One page of an access: TLB, then walk. */
-static __always_inline u8 translate(struct access *a, u64 gva)
+/* The TLB did not do, but for what it said (@source). */
+static __always_inline u8 look_at_tables(struct access *a, u64 gva, unsigned int source)
 {
 	struct npt_cpu *cpu = a->cpu;
-	unsigned int source, kind = a->op == NPT_OP_FETCH ? NPT_KIND_FETCH : NPT_KIND_DATA;
-	u64 val;
 
-	cpu->ctr[NPT_CTR_lookups]++;
-	source = npt_tlb_lookup_fast(cpu->tlb, kind, gva, cpu->pcid, &val);
-	a->source = source;
-	if (likely(source && allowed(cpu, val, a->op, a->user))) {
-		a->shift = npt_size_shift(npt_tlbv_size(val));
-		a->gpa = (val & NPT_TLBV_FRAME) | (gva & (BIT_ULL(a->shift) - 1));
-		return NPT_STATUS_OK;
-	}
 	cpu->ctr[NPT_CTR_walks]++;
 	cpu->ctr[source ? NPT_CTR_walk_upgrade : NPT_CTR_walk_miss]++;
 	a->source = NPT_SOURCE_WALK;
 	return walk(a, gva);
+}
+
+/* What a TLB entry says of @gva. */
+static __always_inline void take_hit(struct access *a, u64 gva, u64 val, unsigned int source)
+{
+	a->source = source;
+	a->shift = npt_size_shift(npt_tlbv_size(val));
+	a->gpa = (val & NPT_TLBV_FRAME) | (gva & (BIT_ULL(a->shift) - 1));
+}
+
+/* One page of an access: TLB, then walk. */
+static noinline u8 translate(struct access *a, u64 gva)
+{
+	struct npt_cpu *cpu = a->cpu;
+	unsigned int source;
+	u64 val;
+
+	cpu->ctr[NPT_CTR_lookups]++;
+	source = npt_tlb_lookup_fast(cpu->tlb, op_kind(a->op), gva, cpu->pcid, &val);
+	if (unlikely(!source || !allowed(cpu, val, a->op, a->user)))
+		return look_at_tables(a, gva, source);
+	take_hit(a, gva, val, source);
+	return NPT_STATUS_OK;
 }
 
 /* --- guest memory ------------------------------------------------------------------ */
@@ -544,9 +579,7 @@ static u8 control_op(struct npt_cpu *cpu, const struct npt_access *rec)
 
 #define KNOWN_FLAGS (NPT_ACCESS_USER | NPT_ACCESS_DATA | NPT_ACCESS_PHYS)
 
-/* Whatever is not the plain case below. */
-static noinline u8 slow_record(struct access *a, const struct npt_access *rec,
-			       u8 *data, u32 data_len)
+static u8 any_record(struct access *a, const struct npt_access *rec, u8 *data, u32 data_len)
 {
 	u8 *buf;
 
@@ -566,35 +599,6 @@ static noinline u8 slow_record(struct access *a, const struct npt_access *rec,
 	return memory_access(a, rec, buf);
 }
 
-static __always_inline u8 one_record(struct access *a, const struct npt_access *rec,
-				     u8 *data, u32 data_len)
-{
-	struct npt_cpu *cpu = a->cpu;
-	u64 val, last = rec->gva + rec->size - 1;
-	unsigned int source, shift;
-
-	/* The plain case: no data, the first lookup hits, one page. */
-	if (unlikely(rec->op > NPT_OP_FETCH || rec->flags & ~NPT_ACCESS_USER || !rec->size ||
-		     !npt_gva_valid(cpu, rec->gva) || (last ^ rec->gva) >> 12))
-		return slow_record(a, rec, data, data_len);
-	cpu->ctr[NPT_CTR_accesses]++;
-	cpu->ctr[NPT_CTR_access_read + rec->op]++;
-	cpu->ctr[NPT_CTR_lookups]++;
-	source = npt_tlb_lookup_fast(cpu->tlb, rec->op == NPT_OP_FETCH ? NPT_KIND_FETCH :
-				     NPT_KIND_DATA, rec->gva, cpu->pcid, &val);
-	a->source = source;
-	if (likely(source && allowed(cpu, val, rec->op, a->user))) {
-		shift = npt_size_shift(npt_tlbv_size(val));
-		a->shift = shift;
-		a->gpa = (val & NPT_TLBV_FRAME) | (rec->gva & (BIT_ULL(shift) - 1));
-		return NPT_STATUS_OK;
-	}
-	cpu->ctr[NPT_CTR_walks]++;
-	cpu->ctr[source ? NPT_CTR_walk_upgrade : NPT_CTR_walk_miss]++;
-	a->source = NPT_SOURCE_WALK;
-	return walk(a, rec->gva);
-}
-
 static void report(const struct access *a, u8 status, struct npt_access_result *res)
 {
 	memset(res, 0, sizeof(*res));
@@ -609,43 +613,123 @@ static void report(const struct access *a, u8 status, struct npt_access_result *
 	res->refs_nested = a->refs_nested;
 }
 
+/* A batch on its way. */
+struct batch {
+	struct npt_cpu *cpu;
+	const struct npt_access *rec;	/* the next one */
+	struct npt_access_result *res;	/* its result, or NULL */
+	u8 *data;
+	u32 data_len;
+	bool stop;
+	u32 failed;
+};
+
+/* No data, one page: a lookup says all there is to know. */
+static __always_inline bool plain_record(const struct npt_cpu *cpu, u64 gva, u32 size,
+					 u8 op, u8 flags)
+{
+	if (unlikely(op > NPT_OP_FETCH) || unlikely(flags & ~NPT_ACCESS_USER))
+		return false;
+	return size && npt_gva_valid(cpu, gva) && (gva & 4095) + size <= 4096;
+}
+
+/* The next record gave @status. False: the batch ends with it. */
+static __always_inline bool finish_record(struct batch *b, const struct access *a, u8 status)
+{
+	if (b->res)
+		report(a, status, b->res++);
+	b->rec++;
+	if (likely(!status))
+		return true;
+	/* A fatal signal: it counts as not executed. */
+	if (b->cpu->fatal) {
+		b->rec--;
+		return false;
+	}
+	b->failed++;
+	return !b->stop && !READ_ONCE(b->cpu->mmu->dead);
+}
+
+/* The next record is plain, but the lookup (it gave @source) did not do. */
+static noinline bool missed_record(struct batch *b, unsigned int source)
+{
+	const struct npt_access *rec = b->rec;
+	struct access a = {
+		.cpu = b->cpu, .op = rec->op, .user = rec->flags & NPT_ACCESS_USER,
+	};
+	u8 status = look_at_tables(&a, rec->gva, source);
+
+	return finish_record(b, &a, status);
+}
+
+/* The next record is not plain. */
+static noinline bool special_record(struct batch *b)
+{
+	const struct npt_access *rec = b->rec;
+	struct access a = {
+		.cpu = b->cpu, .op = rec->op, .user = rec->flags & NPT_ACCESS_USER,
+	};
+	u8 status = any_record(&a, rec, b->data, b->data_len);
+
+	return finish_record(b, &a, status);
+}
+
+/* Records up to @end under one hold of the lock. False: the batch ends here. */
+static bool run_records(struct batch *b, const struct npt_access *end)
+{
+	struct npt_cpu *cpu = b->cpu;
+	bool on = true;
+	u32 nr = 0;
+
+	while (on && b->rec != end) {
+		const struct npt_access *rec = b->rec;
+		unsigned int op = rec->op, flags = rec->flags, source;
+		u64 val, gva = rec->gva;
+
+		if (unlikely(!plain_record(cpu, gva, rec->size, op, flags))) {
+			on = special_record(b);
+			continue;
+		}
+		nr++;
+		cpu->ctr[NPT_CTR_access_read + op]++;
+		source = npt_tlb_lookup_fast(cpu->tlb, op_kind(op), gva, cpu->pcid, &val);
+		if (unlikely(!source || !allowed(cpu, val, op, flags))) {
+			on = missed_record(b, source);
+			continue;
+		}
+		b->rec = rec + 1;
+		if (b->res) {
+			struct access a = { .cpu = cpu };
+
+			take_hit(&a, gva, val, source);
+			report(&a, NPT_STATUS_OK, b->res++);
+		}
+	}
+	/* What all plain records have in common. */
+	cpu->ctr[NPT_CTR_accesses] += nr;
+	cpu->ctr[NPT_CTR_lookups] += nr;
+	return on && !READ_ONCE(cpu->mmu->dead);
+}
+
 u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 		    struct npt_access_result *res, u8 *data, u32 data_len,
 		    bool stop, u32 *failed)
 {
-	u32 i, run = 0;
+	struct batch b = {
+		.cpu = cpu, .rec = rec, .res = res, .data = data, .data_len = data_len,
+		.stop = stop,
+	};
+	bool on = true;
 
 	cpu->fatal = false;
-	lock_and_obey(cpu);
-	for (i = 0; i < n; i++) {
-		struct access a = {
-			.cpu = cpu, .op = rec[i].op,
-			.user = rec[i].flags & NPT_ACCESS_USER,
-		};
-		u8 status;
-
-		if (unlikely(++run > RUN_LENGTH)) {
-			/* Let writers in: the host's invalidations wait for us. */
-			unlock(cpu);
-			npt_relax();
-			run = 0;
-			lock_and_obey(cpu);
-		}
-		status = one_record(&a, &rec[i], data, data_len);
-		if (res)
-			report(&a, status, &res[i]);
-		if (unlikely(status)) {
-			if (cpu->fatal)
-				break;
-			(*failed)++;
-			if (stop) {
-				i++;
-				break;
-			}
-		}
-		if (unlikely(READ_ONCE(cpu->mmu->dead)))
-			break;
+	while (on && b.rec != rec + n) {
+		lock_and_obey(cpu);
+		on = run_records(&b, b.rec + min_t(u32, RUN_LENGTH, rec + n - b.rec));
+		npt_walk_fold(cpu);
+		unlock(cpu);
+		/* Let writers in: the host's invalidations wait for us. */
+		npt_relax();
 	}
-	unlock(cpu);
-	return i;
+	*failed += b.failed;
+	return b.rec - rec;
 }

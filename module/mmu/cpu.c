@@ -48,16 +48,37 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 
 /* --- a vCPU ------------------------------------------------------------------ */
 
+/* How the processor's walks go about it. */
+static void derive_how(struct npt_cpu *cpu)
+{
+	bool nested = cpu->mmu->cfg.mode == NPT_MMU_NESTED;
+	const struct npt_format *f = cpu->fmt;
+	struct npt_walk_how *how = &cpu->how;
+
+	if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
+		f = npt_cpu_shadow_format(cpu);
+	how->count_stage2 = nested;
+	how->set_ad = true;
+	how->pwc_guest = npt_tlb_has_pwc(cpu->tlb, NPT_PWC_GUEST);
+	how->pwc_nested = nested && npt_tlb_has_pwc(cpu->tlb, NPT_PWC_NESTED);
+	how->ntlb = nested && npt_tlb_has_ntlb(cpu->tlb);
+	how->plain = !how->pwc_nested && !how->ntlb;
+	how->quick = how->plain && !how->pwc_guest && f == &npt_fmt_4level;
+}
+
 void npt_cpu_derive(struct npt_cpu *cpu)
 {
 	const struct npt_regs *r = &cpu->regs;
 	bool shadow = cpu->mmu->cfg.mode == NPT_MMU_SHADOW;
 	bool wp = r->cr0 & NPT_CR0_WP || shadow;
-	unsigned int rights, op, user, l;
+	unsigned int va_bits, rights, op, user, l;
 
 	cpu->fmt = npt_guest_format(r);
 	cpu->root = cpu->fmt ? r->cr3 & cpu->fmt->root_mask : 0;
-	cpu->va_bits = cpu->fmt ? cpu->fmt->va_bits : 32;
+	va_bits = cpu->fmt ? cpu->fmt->va_bits : 32;
+	/* Half of a long-mode address space lies at the top of 64 bits (SDM vol. 1, 3.3.7.1). */
+	cpu->va_bias = va_bits > 32 ? BIT_ULL(va_bits - 1) : 0;
+	cpu->va_unused = ~0ULL << va_bits;
 	cpu->global = r->cr4 & NPT_CR4_PGE;
 	cpu->pke = (r->cr4 & NPT_CR4_PKE) && (r->efer & NPT_EFER_LMA);
 	cpu->pcid = 0;
@@ -72,6 +93,7 @@ void npt_cpu_derive(struct npt_cpu *cpu)
 			cpu->plain[l] = cpu->fmt->present | cpu->fmt->accessed |
 					cpu->fmt->level[l].leaf_bits | cpu->rsvd[l][0];
 
+	derive_how(cpu);
 	for (rights = 0; rights < 16; rights++) {
 		cpu->allow[rights] = 0;
 		for (user = 0; user < 2; user++)
@@ -95,9 +117,6 @@ static void use_model(struct npt_cpu *cpu, struct npt_tlb *tlb,
 	cpu->cost = model->cost;
 	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
 	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
-	cpu->pwc_guest = npt_tlb_has_pwc(tlb, NPT_PWC_GUEST);
-	cpu->pwc_nested = npt_tlb_has_pwc(tlb, NPT_PWC_NESTED);
-	cpu->ntlb = npt_tlb_has_ntlb(tlb);
 }
 
 int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_model *model)
@@ -111,6 +130,7 @@ int npt_cpu_init(struct npt_cpu *cpu, struct npt_mmu *mmu, const struct npt_tlb_
 		return -ENOMEM;
 	use_model(cpu, tlb, model);
 	cpu->root_stale = true;
+	cpu->place_seq = ~0ULL;
 	npt_cpu_derive(cpu);
 	npt_read_lock(&mmu->lock);
 	cpu->flush_seen = mmu->flush_seq;

@@ -171,6 +171,28 @@ struct npt_cache {
 	void *low_page;		/* below 4 GiB, for a PAE-shaped shadow root */
 };
 
+/* How a walk goes about it. One word, to be copied as one. */
+struct npt_walk_how {
+	bool count_stage2;	/* reads of the second dimension count (nested mode) */
+	bool set_ad;		/* set accessed and dirty bits, as a processor does */
+	bool pwc_guest, pwc_nested, ntlb;	/* caches to use */
+	bool plain;		/* none for the second dimension */
+	/* None at all, no log, no path; the tables (shadow mode: those) are npt_fmt_4level. */
+	bool quick;
+};
+
+/* A table of the map that a walk came by. mmu->flush_seq says when to forget it. */
+struct npt_place {
+	u64 region;		/* what it maps: gpa over its size; ~0: nothing */
+	u64 table;		/* its hpa */
+};
+
+/* References of walks that the counters don't have yet, packed as in struct npt_walker. */
+struct npt_walk_sum {
+	u64 refs_guest, refs_nested;
+	u32 nr;			/* walks in it */
+};
+
 #define NPT_PENDING_FLUSHES 8
 
 /* A flush that another thread asked of a vCPU. */
@@ -194,12 +216,15 @@ struct npt_cpu {
 	u64 rsvd[6][2];		/* reserved bits of guest entries by level, [1]: leaf */
 	u64 plain[6];		/* by level: bits that can make an entry special; 0: always look */
 	u16 pcid;		/* 0 unless CR4.PCIDE and the model is tagged */
-	u8 va_bits;		/* 32, 48 or 57 */
+	u64 va_bias, va_unused;	/* valid addresses plus the one have no bit of the other */
 	u8 allow[16];		/* by W|U|X|D: npt_acc_bit(): no look at the tables needed */
 	bool global;		/* CR4.PGE */
 	bool pke;		/* CR4.PKE in long mode */
 	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
-	bool pwc_guest, pwc_nested, ntlb;	/* caches that the TLB model has */
+	struct npt_walk_how how;	/* as the processor would, with these registers and TLBs */
+	struct npt_place place[5];	/* by guest level, [0]: of the page */
+	u64 place_seq;		/* mmu->flush_seq when they were all forgotten */
+	struct npt_walk_sum walks;	/* not yet in ctr; empty but in a batch */
 	bool fractured;		/* the TLB may hold pieces of a larger guest page */
 
 	/* shadow mode */

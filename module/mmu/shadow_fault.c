@@ -437,7 +437,7 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 
 	for (;;) {
 		npt_walker_init(&w, cpu, out->op, out->user);
-		w.set_ad = true;
+		w.how.set_ad = true;
 		w.path = &path;
 		if (npt_cache_fill(cpu->mmu, &cpu->cache))
 			return NPT_FAULT_ERROR;

@@ -17,6 +17,7 @@ enum npt_walk_end {
 	NPT_WALK_FAULT,		/* the first dimension denies it: w->verdict */
 	NPT_WALK_STAGE2,	/* the second denies it: w->fault_* */
 	NPT_WALK_RACE,		/* an entry changed under an A/D update: walk again */
+	NPT_WALK_DOWN,		/* within the walker: the entry points on */
 };
 
 /* Room for the entries of one walk, for explain. */
@@ -33,14 +34,18 @@ struct npt_walk_path {
 
 /*
  * References by level, packed: byte l counts level l. A nested walk for each
- * guest level and the page makes 6 of a level at the most.
+ * guest level and the page makes 6 of a level at the most, so a byte has room
+ * for those of NPT_SUM_WALKS walks.
  */
 #define NPT_REFS_ONES 0x0101010101010101ULL
+#define NPT_SUM_WALKS (255 / (NPT_MAX_LEVELS + 1))
+
 static inline u64 npt_refs_level(u64 packed, unsigned int level)
 {
 	return (packed >> (8 * level)) & 0xff;
 }
 
+/* Of one walk: 35 at the most. */
 static inline u32 npt_refs_sum(u64 packed)
 {
 	return (packed * NPT_REFS_ONES) >> 56;
@@ -53,10 +58,7 @@ struct npt_walker {
 	struct npt_walk_path *path;	/* NULL: nobody asks */
 	u8 op;			/* NPT_OP_READ, _WRITE or _FETCH */
 	bool user;
-	bool count_stage2;	/* reads of the second dimension count (nested mode) */
-	bool set_ad;		/* set accessed and dirty bits, as a processor does */
-	bool pwc_guest, pwc_nested, ntlb;	/* caches to use */
-	bool plain;		/* none for the second dimension */
+	struct npt_walk_how how;
 
 	/* Out, if OK: */
 	u64 gpa;		/* where the first dimension leads (shadow tables: hpa) */
@@ -81,31 +83,15 @@ struct npt_walker {
 	u32 ad_updates;
 };
 
-/* A walker that looks without effects: no caches, no log, no A/D bits. */
-static __always_inline void npt_walker_init(struct npt_walker *w, struct npt_cpu *cpu,
-					    u8 op, bool user)
+/* What both sorts of walker begin with. */
+static __always_inline void npt_walker_start(struct npt_walker *w, struct npt_cpu *cpu,
+					     u8 op, bool user)
 {
 	w->cpu = cpu;
 	w->log = NULL;
 	w->path = NULL;
 	w->op = op;
 	w->user = user;
-	w->count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED;
-	w->set_ad = false;
-	w->pwc_guest = false;
-	w->pwc_nested = false;
-	w->ntlb = false;
-	w->plain = true;
-	w->gpa = 0;
-	w->rights = 0;
-	w->guest_rights = 0;
-	w->hpa = 0;
-	w->leaf_ptr = NULL;
-	w->map_size = 0;
-	w->leaf_level = 0;
-	w->verdict = 0;
-	w->bit = 255;
-	w->pkey_denied = false;
 	w->fault_write = false;
 	w->fault_gpa = 0;
 	w->refs_guest = 0;
@@ -118,16 +104,25 @@ static __always_inline void npt_walker_init(struct npt_walker *w, struct npt_cpu
 	w->ad_updates = 0;
 }
 
-/* A walker that does as the processor would, with the vCPU's caches. */
+/* A walker that looks without effects: no caches, no log, no A/D bits. */
+static inline void npt_walker_init(struct npt_walker *w, struct npt_cpu *cpu, u8 op, bool user)
+{
+	memset(w, 0, sizeof(*w));
+	npt_walker_start(w, cpu, op, user);
+	w->how.count_stage2 = cpu->mmu->cfg.mode == NPT_MMU_NESTED;
+	w->how.plain = true;
+	w->bit = 255;
+}
+
+/*
+ * A walker that does as the processor would, with the vCPU's caches. What a
+ * walk gives is valid only as its end says: nothing is cleared beforehand.
+ */
 static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_cpu *cpu,
 					       u8 op, bool user)
 {
-	npt_walker_init(w, cpu, op, user);
-	w->set_ad = true;
-	w->pwc_guest = cpu->pwc_guest;
-	w->pwc_nested = cpu->pwc_nested && w->count_stage2;
-	w->ntlb = cpu->ntlb && w->count_stage2;
-	w->plain = !w->pwc_nested && !w->ntlb;
+	npt_walker_start(w, cpu, op, user);
+	w->how = cpu->how;
 }
 
 /* Bit in npt_cpu.allow. */
@@ -154,7 +149,40 @@ bool npt_pkey_denies(const struct npt_cpu *cpu, u64 rights, unsigned int key, u8
 /* #PF error code of a FAULT (SDM vol. 3A, 4.7). */
 u32 npt_walk_error_code(const struct npt_walker *w);
 
-/* Add what a pass cost to the vCPU's counters; @done: it ended in a translation. */
-void npt_walk_account(struct npt_walker *w, bool done);
+/* Bring the vCPU's counters up to what npt_walk_account() was told. */
+void npt_walk_fold(struct npt_cpu *cpu);
+
+/*
+ * Add what a pass cost to the vCPU's counters; @done: it ended in a translation.
+ * Whoever calls it calls npt_walk_fold() before the vCPU comes to rest.
+ */
+static __always_inline void npt_walk_account(struct npt_walker *w, bool done)
+{
+	struct npt_walk_sum *sum = &w->cpu->walks;
+	const struct npt_mmu *mmu = w->cpu->mmu;
+	u64 *c = w->cpu->ctr;
+
+	if (w->how.count_stage2) {
+		w->refs_nested += mmu->map_refs * w->plain_walks;
+		w->uncached += mmu->map_fmt->levels * w->plain_walks;
+	}
+	if (unlikely(w->ad_updates))
+		c[NPT_CTR_ad_updates] += w->ad_updates;
+	if (unlikely(!done)) {
+		c[NPT_CTR_refs_faulted] += npt_refs_sum(w->refs_guest) +
+					   npt_refs_sum(w->refs_nested);
+		return;
+	}
+	c[NPT_CTR_refs_uncached] += w->uncached;
+	if (unlikely(!w->how.quick)) {
+		c[NPT_CTR_refs_saved_pwc_guest] += w->saved_pwc_guest;
+		c[NPT_CTR_refs_saved_pwc_nested] += w->saved_pwc_nested;
+		c[NPT_CTR_refs_saved_ntlb] += w->saved_ntlb;
+	}
+	sum->refs_guest += w->refs_guest;
+	sum->refs_nested += w->refs_nested;
+	if (unlikely(++sum->nr == NPT_SUM_WALKS))
+		npt_walk_fold(w->cpu);
+}
 
 #endif /* NPT_WALK_H */
