@@ -182,7 +182,7 @@ struct npt_walk_how {
 };
 
 /* A table of the map that a walk came by. mmu->flush_seq says when to forget it. */
-struct npt_place {
+struct npt_map_place {
 	u64 region;		/* what it maps: gpa over its size; ~0: nothing */
 	u64 table;		/* its hpa */
 };
@@ -222,7 +222,7 @@ struct npt_cpu {
 	bool pke;		/* CR4.PKE in long mode */
 	bool vpid_tagged, pcid_tagged;	/* flags of the TLB model */
 	struct npt_walk_how how;	/* as the processor would, with these registers and TLBs */
-	struct npt_place place[5];	/* by guest level, [0]: of the page */
+	struct npt_map_place place[5];	/* by guest level, [0]: of the page */
 	u64 place_seq;		/* mmu->flush_seq when they were all forgotten */
 	struct npt_walk_sum walks;	/* not yet in ctr; empty but in a batch */
 	bool fractured;		/* the TLB may hold pieces of a larger guest page */

@@ -157,7 +157,7 @@ static __always_inline bool plain_map(const struct npt_mmu *mmu, u64 gpa, u64 *f
 static noinline u64 find_place(struct npt_cpu *cpu, u64 gpa, u8 guest_level)
 {
 	unsigned int span = place_span(guest_level);
-	struct npt_place *p = &cpu->place[guest_level];
+	struct npt_map_place *p = &cpu->place[guest_level];
 	u64 table;
 
 	if (gpa >> cpu->mmu->gpa_bits || !plain_table(cpu->mmu, gpa, span, &table))
@@ -181,7 +181,7 @@ static __always_inline bool plain_near(struct npt_cpu *cpu, const struct npt_mmu
 				       u8 guest_level, u64 *frame)
 {
 	const unsigned int span = place_span(guest_level);
-	const struct npt_place *p = &cpu->place[guest_level];
+	const struct npt_map_place *p = &cpu->place[guest_level];
 	u64 e = p->table;
 
 	if (unlikely(p->region != gpa >> span)) {
