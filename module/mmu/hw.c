@@ -40,8 +40,11 @@ bool npt_hw_ready(const struct npt_cpu *cpu)
 
 	if (READ_ONCE(mmu->flush_seq) != cpu->flush_seen || READ_ONCE(cpu->nr_pending))
 		return false;
-	/* A root that another vCPU took away was flushed too. */
-	return mmu->cfg.mode != NPT_MMU_SHADOW || (cpu->shadow_root && !cpu->root_stale);
+	/*
+	 * Also a root that was taken away: its flush may have been obeyed since, on
+	 * the way through an emulated access. Our count keeps it from being freed.
+	 */
+	return mmu->cfg.mode != NPT_MMU_SHADOW || npt_shadow_root_fits(cpu);
 }
 
 u64 npt_hw_root(const struct npt_cpu *cpu)

@@ -7,6 +7,7 @@
 #include "host_env.h"
 #include "laws.h"
 #include "map_check.h"
+#include "processor.h"
 #include "test.h"
 
 #define BIG_GPA (4ull << 30)
@@ -287,6 +288,61 @@ static void large_pages(void)
 	}
 }
 
+/* A guest with one large page at 4 MiB, in each format. */
+static void large_guest(struct env *env, unsigned int levels)
+{
+	struct npt_regs regs = {
+		.cr0 = REF_CR0_PE | REF_CR0_PG | REF_CR0_WP, .cr3 = 0x1000, .cr4 = REF_CR4_PSE,
+	};
+	u64 dir = 0x1000, page = (4 << 20) | 0xe7;	/* P W U A D PS */
+
+	for (unsigned int l = levels; l > 2; l--, dir += PAGE_SIZE)
+		*(u64 *)env_ptr(env, dir) = (dir + PAGE_SIZE) | (levels > 3 ? 7 : 1);
+	if (levels == 2)
+		*(u32 *)env_ptr(env, dir + 4) = page;
+	else
+		*(u64 *)env_ptr(env, dir + 16) = page;
+	if (levels > 2)
+		regs.cr4 |= REF_CR4_PAE;
+	if (levels > 3)
+		regs.efer |= REF_EFER_LME | REF_EFER_LMA;
+	if (levels > 4)
+		regs.cr4 |= REF_CR4_LA57;
+	CHECK(!npt_cpu_set_regs(env->cpu[0], &regs), "set_regs");
+}
+
+/*
+ * Shadow tables under a processor: one fault serves 2 MiB of a large guest page, so
+ * two do for a page of 4 MiB. The root comes from where the guest's mode wants it.
+ */
+static void large_shadow(void)
+{
+	for (unsigned int levels = 2; levels <= 5; levels++) {
+		struct npt_mmu_config cfg = env_config(NPT_MMU_SHADOW);
+		unsigned long low = npt_shim_low_allocs;
+		struct processor_out out;
+		u64 ctr[NPT_CTR_NR];
+		struct env env;
+
+		CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+		env_add_slot(&env, 0, 8 << 20, NPT_SIZE_2M, false);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		large_guest(&env, levels);
+		for (u64 at = 0; at < (levels == 2 ? 4 : 2) << 20; at += 0x7f000) {
+			processor_access(&env, env.cpu[0], (4 << 20) + at, NPT_OP_WRITE, true,
+					 &out);
+			CHECK_EQ(out.status, NPT_STATUS_OK, "status");
+			CHECK_EQ(out.hpa, npt_ptr_hpa(env_ptr(&env, (4 << 20) + at)), "hpa");
+			test_cases++;
+		}
+		laws_counters(&env, ctr);
+		CHECK_EQ(ctr[NPT_CTR_shadow_fills], levels == 2 ? 2 : 1, "leaves");
+		CHECK_EQ(npt_shim_low_allocs - low, levels <= 3, "pages below 4 GiB");
+		laws_check(&env);
+		env_destroy_clean(&env);
+	}
+}
+
 static bool young(struct env *env, u64 gpa)
 {
 	bool any;
@@ -355,6 +411,7 @@ static const struct test tests[] = {
 	{ "map.random_host", random_host },
 	{ "map.recycle", recycle },
 	{ "map.large_pages", large_pages },
+	{ "map.large_shadow", large_shadow },
 	{ "map.neighbours", neighbours },
 };
 

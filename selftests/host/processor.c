@@ -40,7 +40,7 @@ static void hw_walk(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user,
 
 	npt_shadow_hw_regs(cpu, &regs);
 	t.root = regs.cr3;
-	CHECK(t.root, "no root");
+	CHECK(t.root && t.root == npt_hw_root(cpu), "the root is %#llx", t.root);
 	hw = (struct ref_cpu){
 		.cr0 = regs.cr0, .cr3 = regs.cr3, .cr4 = regs.cr4, .efer = regs.efer,
 		.pkru = regs.pkru, .ac = regs.ac, .maxphy = 52,
@@ -55,31 +55,18 @@ static void hw_walk(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user,
 		*entry_at(&t, ref->step[i].gpa) |= ref->step[i].after;
 }
 
-static void lock_with_root(struct npt_cpu *cpu)
-{
-	npt_read_lock(&cpu->mmu->lock);
-	while (!npt_shadow_root_fits(cpu)) {
-		npt_read_unlock(&cpu->mmu->lock);
-		CHECK(!npt_shadow_load_root(cpu), "no root");
-		npt_read_lock(&cpu->mmu->lock);
-	}
-	npt_cpu_obey(cpu);
-}
-
 /* The processor reports a fault: true if the access goes on. */
-static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user,
+static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, u32 error,
 		  struct processor_out *out)
 {
-	enum npt_fault_outcome outcome;
-	struct npt_walker w;
+	struct npt_hw_fault f = { .gva = gva, .error_code = error };
+	enum npt_fault_outcome outcome = npt_hw_shadow_fault(cpu, &f);
 
-	npt_walker_init(&w, cpu, op, user);
-	outcome = npt_shadow_fault(cpu, &w, gva);
-	out->gpa = w.fault_gpa;
+	out->gpa = f.gpa;
 	switch (outcome) {
 	case NPT_FAULT_GUEST:
 		out->status = NPT_STATUS_GUEST_PF;
-		out->error = npt_walk_error_code(&w);
+		out->error = f.error_code;
 		return false;
 	case NPT_FAULT_MMIO:
 		out->status = NPT_STATUS_MMIO;
@@ -110,11 +97,13 @@ void processor_access(struct env *env, struct npt_cpu *cpu, u64 gva, unsigned in
 	do {
 		CHECK(out->faults < MAX_FAULTS, "gva %#llx op %u user %u faults for ever", gva,
 		      op, user);
-		lock_with_root(cpu);
+		CHECK(!npt_hw_prepare(cpu), "no memory for a root");
+		CHECK(npt_hw_ready(cpu), "not ready at once");
+		npt_read_lock(&cpu->mmu->lock);
 		hw_walk(cpu, gva, op, user, &ref);
 		npt_read_unlock(&cpu->mmu->lock);
 		out->hpa = ref.gpa;
-	} while (ref.end == REF_PF && fault(cpu, gva, op, user, out));
+	} while (ref.end == REF_PF && fault(cpu, gva, op, ref.error, out));
 }
 
 void processor_data(struct env *env, struct npt_cpu *cpu, u64 gva, unsigned int op,
