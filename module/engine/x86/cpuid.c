@@ -95,7 +95,7 @@ static const struct feature_word {
 		.leaf = 0x80000007, .reg = EDX,
 		.allow = BIT(8),
 	},
-	{ /* CLZERO, XSAVEERPTR, WBNOINVD, IBPB, IBRS, STIBP, STIBP always on, SSBD, SSB_NO, PSFD. */
+	{ /* CLZERO, XSAVEERPTR, WBNOINVD, IBPB, IBRS, STIBP (always on), SSBD, SSB_NO, PSFD. */
 		.leaf = 0x80000008, .reg = EBX,
 		.allow = BIT(0) | BIT(2) | BIT(9) | BIT(12) | BIT(14) | BIT(15) | BIT(17) |
 			 BIT(24) | BIT(26) | BIT(28),

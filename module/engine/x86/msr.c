@@ -209,6 +209,14 @@ static int set_tsc_adjust(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host)
 	return 0;
 }
 
+/* The kernel's names for these have small letters. */
+#define MTRR_CAP	0xfe
+#define MTRR_VAR	0x200
+#define MTRR_FIX_64K	0x250
+#define MTRR_FIX_16K	0x258
+#define MTRR_FIX_4K	0x268
+#define MTRR_DEF_TYPE	0x2ff
+
 /* --- memory types ------------------------------------------------------- */
 
 /* UC, WC, WT, WP, WB (APM vol. 2, 7.7.1); PAT has UC- too. */
@@ -380,7 +388,7 @@ static const struct msr_row rows[] = {
 	FIXED(MSR_P6_PERFCTR0, 2, 0, ROW_IGNORE),
 	FIXED(MSR_FSB_FREQ, 1, 3, 0),
 	/* 8 variable ranges, fixed ranges, write combining */
-	FIXED(MSR_MTRRcap, 1, 0x508, 0),
+	FIXED(MTRR_CAP, 1, 0x508, 0),
 	KEPT(MSR_IA32_SYSENTER_CS, 1, sysenter_cs, .flags = ROW_LIST),
 	KEPT(MSR_IA32_SYSENTER_ESP, 1, sysenter_esp, .set = set_sysenter, .flags = ROW_LIST),
 	KEPT(MSR_IA32_SYSENTER_EIP, 1, sysenter_eip, .set = set_sysenter, .flags = ROW_LIST),
@@ -392,12 +400,12 @@ static const struct msr_row rows[] = {
 	KEPT(MSR_IA32_MISC_ENABLE, 1, misc_enable, .set = set_misc_enable, .flags = ROW_LIST),
 	KEPT(MSR_IA32_DEBUGCTLMSR, 1, debugctl, .reserved = ~0x3fULL, .flags = ROW_LIST),
 	FIXED(MSR_IA32_LASTBRANCHFROMIP, 4, 0, 0),
-	KEPT(0x200, 16, mtrr_var, .valid = mtrr_var_valid),
-	KEPT(MSR_MTRRfix64K_00000, 1, mtrr_fixed[0], .valid = mtrr_fixed_valid),
-	KEPT(MSR_MTRRfix16K_80000, 2, mtrr_fixed[1], .valid = mtrr_fixed_valid),
-	KEPT(MSR_MTRRfix4K_C0000, 8, mtrr_fixed[3], .valid = mtrr_fixed_valid),
+	KEPT(MTRR_VAR, 16, mtrr_var, .valid = mtrr_var_valid),
+	KEPT(MTRR_FIX_64K, 1, mtrr_fixed[0], .valid = mtrr_fixed_valid),
+	KEPT(MTRR_FIX_16K, 2, mtrr_fixed[1], .valid = mtrr_fixed_valid),
+	KEPT(MTRR_FIX_4K, 8, mtrr_fixed[3], .valid = mtrr_fixed_valid),
 	KEPT(MSR_IA32_CR_PAT, 1, pat, .valid = pat_valid, .flags = ROW_LIST),
-	KEPT(MSR_MTRRdefType, 1, mtrr_def_type, .reserved = ~0xcffULL, .valid = mtrr_def_valid),
+	KEPT(MTRR_DEF_TYPE, 1, mtrr_def_type, .reserved = ~0xcffULL, .valid = mtrr_def_valid),
 	LAPIC(MSR_IA32_TSC_DEADLINE, 1, .flags = ROW_LIST, .needs = BIT_ULL(NPT_F_TSC_DEADLINE)),
 	LAPIC(NPT_X2APIC_MSR, 0x100),
 	/* No component of XSAVES is supported. */

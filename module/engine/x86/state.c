@@ -241,7 +241,7 @@ long npt_vcpu_set_sregs(struct npt_call *call)
 /* What the two structs have in common lies at the same places. */
 #define SREGS2_COMMON offsetof(struct kvm_sregs2, flags)
 
-static_assert(SREGS2_COMMON == offsetof(struct kvm_sregs, interrupt_bitmap));
+static_assert(offsetof(struct kvm_sregs, interrupt_bitmap) == SREGS2_COMMON);
 static_assert(offsetof(struct kvm_sregs2, apic_base) == offsetof(struct kvm_sregs, apic_base));
 
 /* PAE entries are read from memory when they are used: there are none to tell of. */
