@@ -6,6 +6,7 @@
 #include <linux/entry-kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/smp.h>
+#include <trace/events/ipi.h>
 
 /*
  * The kernel's helper wants a vCPU of KVM's, and on a signal writes an exit
