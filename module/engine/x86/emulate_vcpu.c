@@ -137,8 +137,8 @@ enum npt_emul_end npt_emul_exchange(struct npt_emul *e, u64 gpa, const void *old
 	return memory_end(e, err);
 }
 
-#define LOAD(n)		asm volatile("movups %0, %%xmm" #n : : "m" (*(u8 (*)[16])buf))
-#define STORE(n)	asm volatile("movups %%xmm" #n ", %0" : "=m" (*(u8 (*)[16])buf))
+#define LOAD(n) ({ asm volatile("movups %0, %%xmm" #n : : "m" (*(u8 (*)[16])buf)); })
+#define STORE(n) ({ asm volatile("movups %%xmm" #n ", %0" : "=m" (*(u8 (*)[16])buf)); })
 
 static void load_xmm(u8 reg, const void *buf)
 {
