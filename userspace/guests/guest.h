@@ -288,8 +288,15 @@ unsigned int lapic_id(void);
 
 /* --- ap.S: other processors --- */
 
-/* Start all others; each runs ap_main() on a stack of its own. Gives their number. */
-unsigned int ap_start(unsigned int expected);
+extern char ap_code[], ap_code_end[];
+extern volatile uint32_t ap_running;
+extern uint64_t ap_stacks;
+
+/*
+ * Start all others, so many; each runs ap_main() with its number from 1 on, on a stack
+ * of its own and the boot tables. False after fail() if not all of them came.
+ */
+bool ap_start(unsigned int others);
 void ap_main(unsigned int index);
 
 /* --- the guest itself --- */
