@@ -8,6 +8,7 @@
 #include "cpuid.h"
 #include "irq.h"
 #include "lapic.h"
+#include "msr.h"
 
 #define EVENT_INIT BIT(0)
 #define EVENT_SIPI BIT(1)
@@ -29,7 +30,7 @@ void npt_apic_clock(const struct npt_apic *a, struct npt_apic_time *now)
 	const struct npt_lapic *lapic = container_of(a, struct npt_lapic, apic);
 
 	now->ns = ktime_get_ns();
-	now->tsc = rdtsc() + READ_ONCE(lapic->vcpu->x86.msrs.tsc_offset);
+	now->tsc = npt_guest_tsc(lapic->vcpu);
 }
 
 /* --- the timer ------------------------------------------------------------ */
@@ -447,6 +448,18 @@ static void note_event(struct npt_lapic *lapic, const struct npt_apic_msg *m)
 	}
 	unlock(lapic, flags);
 	npt_vcpu_request(lapic->vcpu, NPT_REQ_EVENT);
+}
+
+void npt_lapic_set_sipi_vector(struct npt_vcpu *vcpu, u8 vector)
+{
+	struct npt_lapic *lapic = vcpu->x86.lapic;
+	unsigned long flags;
+
+	if (!lapic)
+		return;
+	flags = lock(lapic);
+	lapic->sipi_vector = vector;
+	unlock(lapic, flags);
 }
 
 int npt_lapic_set_mp_state(struct npt_vcpu *vcpu, u32 state)

@@ -79,6 +79,8 @@ void npt_lapic_tsc_moved(struct npt_vcpu *vcpu);
 int npt_lapic_get_state(struct npt_vcpu *vcpu, struct kvm_lapic_state *s);
 int npt_lapic_set_state(struct npt_vcpu *vcpu, const struct kvm_lapic_state *s);
 
+/* Where SIPI starts a vCPU whose mp_state is set to KVM_MP_STATE_SIPI_RECEIVED. */
+void npt_lapic_set_sipi_vector(struct npt_vcpu *vcpu, u8 vector);
 /* KVM_SET_MP_STATE. -EINVAL. */
 int npt_lapic_set_mp_state(struct npt_vcpu *vcpu, u32 state);
 /*

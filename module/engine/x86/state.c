@@ -7,6 +7,7 @@
 #include <asm/trapnr.h>
 #include "cpuid.h"
 #include "ioctl.h"
+#include "irq.h"
 #include "lapic.h"
 #include "state.h"
 
@@ -151,7 +152,7 @@ static void get_sregs(struct npt_vcpu *vcpu, struct kvm_sregs *s)
 	s->efer = regs->efer;
 	s->cr8 = npt_lapic_get_cr8(vcpu);
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
-	if (irq->injected && !irq->soft)
+	if ((irq->injected && !irq->soft) || irq->queued)
 		s->interrupt_bitmap[irq->vector / 64] |= BIT_ULL(irq->vector % 64);
 }
 
@@ -182,6 +183,7 @@ static void take_interrupt(struct npt_vcpu *vcpu, const u64 *bitmap)
 		if (!bitmap[i])
 			continue;
 		vcpu->x86.irq.injected = true;
+		vcpu->x86.irq.queued = false;
 		vcpu->x86.irq.soft = false;
 		vcpu->x86.irq.vector = i * 64 + __ffs64(bitmap[i]);
 		return;
@@ -282,6 +284,7 @@ static void get_events(struct npt_vcpu *vcpu, struct kvm_vcpu_events *e)
 	const struct npt_exception *exc = &vcpu->x86.exc;
 	struct npt_x86 *x86 = &vcpu->x86;
 
+	npt_nmi_collect(vcpu);
 	/* Who does not know payloads must find them delivered. */
 	if (!vm->exception_payload && exc->pending)
 		npt_exception_payload(vcpu);
@@ -293,7 +296,7 @@ static void get_events(struct npt_vcpu *vcpu, struct kvm_vcpu_events *e)
 		.exception.error_code = exc->error,
 		.exception_has_payload = exc->has_payload,
 		.exception_payload = exc->payload,
-		.interrupt.injected = x86->irq.injected && !x86->irq.soft,
+		.interrupt.injected = (x86->irq.injected && !x86->irq.soft) || x86->irq.queued,
 		.interrupt.nr = x86->irq.vector,
 		.interrupt.shadow = x86->interrupt_shadow ? SHADOW : 0,
 		.nmi.injected = x86->nmi.injected,
@@ -353,10 +356,14 @@ static int set_events(struct npt_vcpu *vcpu, const struct kvm_vcpu_events *e)
 
 	if (!events_valid(vcpu, e))
 		return -EINVAL;
+	npt_nmi_collect(vcpu);
 	set_exception(vcpu, e);
 	x86->irq.injected = e->interrupt.injected;
 	x86->irq.vector = e->interrupt.nr;
 	x86->irq.soft = e->interrupt.soft;
+	x86->irq.queued = false;
+	if (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
+		npt_lapic_set_sipi_vector(vcpu, e->sipi_vector);
 	if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
 		x86->interrupt_shadow = e->interrupt.shadow;
 	x86->nmi.injected = e->nmi.injected;
