@@ -64,7 +64,7 @@ static bool on_hardware(const struct npt_vm *vm)
 {
 	const struct npt_engine_ops *engine;
 
-	engine = vm ? vm->engine : npt_engine_pick(npt_param_engine());
+	engine = vm ? vm->engine : npt_engine_pick(npt_param_engine(), NULL);
 	return !IS_ERR(engine) && engine->hw;
 }
 
@@ -126,7 +126,7 @@ long npt_vm_enable_cap(struct npt_call *call)
 
 void npt_get_caps(struct npt_caps *caps)
 {
-	const struct npt_engine_ops *engine = npt_engine_pick(npt_param_engine());
+	const struct npt_engine_ops *engine = npt_engine_pick(npt_param_engine(), NULL);
 	u32 size = caps->size;
 
 	*caps = (struct npt_caps) {

@@ -46,15 +46,16 @@ const char *npt_mmu_mode_name(u32 mode)
 static int set_engine(const char *val, const struct kernel_param *kp)
 {
 	const struct npt_engine_ops *ops;
+	const char *why = NULL;
 	int id = npt_engine_from_name(val);
 
 	if (id < 0) {
 		pr_err("npt: engine: expected auto, soft, svm or vmx\n");
 		return id;
 	}
-	ops = npt_engine_pick(id);
+	ops = npt_engine_pick(id, &why);
 	if (IS_ERR(ops)) {
-		pr_err("npt: engine: %s can't be used on this machine\n", npt_engine_name(id));
+		pr_err("npt: engine: %s can't be used: %s\n", npt_engine_name(id), why);
 		return PTR_ERR(ops);
 	}
 	WRITE_ONCE(engine, id);
@@ -64,6 +65,11 @@ static int set_engine(const char *val, const struct kernel_param *kp)
 static int get_engine(char *buf, const struct kernel_param *kp)
 {
 	return sysfs_emit(buf, "%s\n", npt_engine_name(npt_param_engine()));
+}
+
+static int get_engines(char *buf, const struct kernel_param *kp)
+{
+	return npt_engines_describe(buf, PAGE_SIZE);
 }
 
 static int set_mmu(const char *val, const struct kernel_param *kp)
@@ -91,6 +97,7 @@ static int set_table_pages(const char *val, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops engine_ops = { .set = set_engine, .get = get_engine };
+static const struct kernel_param_ops engines_ops = { .get = get_engines };
 static const struct kernel_param_ops mmu_ops = { .set = set_mmu, .get = get_mmu };
 static const struct kernel_param_ops table_pages_ops = {
 	.set = set_table_pages,
@@ -99,6 +106,8 @@ static const struct kernel_param_ops table_pages_ops = {
 
 module_param_cb(engine, &engine_ops, NULL, 0644);
 MODULE_PARM_DESC(engine, "What runs a VM whose creator did not choose: auto (the default), soft, svm, vmx");
+module_param_cb(engines, &engines_ops, NULL, 0444);
+MODULE_PARM_DESC(engines, "Read only: what each engine says of this machine, now");
 module_param_cb(mmu, &mmu_ops, NULL, 0644);
 MODULE_PARM_DESC(mmu, "MMU mode of a VM whose creator did not choose: native, shadow, nested (the default)");
 module_param_cb(max_table_pages, &table_pages_ops, &max_table_pages, 0644);

@@ -158,7 +158,7 @@ static int choose(struct npt_create_vm *c, struct npt_vm *vm, struct npt_mmu_con
 				   c->max_table_pages > NPT_LIMIT_TABLE_PAGES))
 		return -EINVAL;
 	vm->engine = npt_engine_pick(c->engine == NPT_ENGINE_DEFAULT ?
-				     npt_param_engine() : c->engine);
+				     npt_param_engine() : c->engine, NULL);
 	if (IS_ERR(vm->engine))
 		return PTR_ERR(vm->engine);
 

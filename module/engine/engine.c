@@ -9,6 +9,7 @@
 
 /* Best first: this is the order in which "auto" tries them. */
 static const struct npt_engine_ops *const engines[] = {
+	&npt_engine_svm,
 	&npt_engine_soft,
 };
 
@@ -35,19 +36,21 @@ int npt_engine_from_name(const char *name)
 	return -EINVAL;
 }
 
-const struct npt_engine_ops *npt_engine_pick(u32 id)
+const struct npt_engine_ops *npt_engine_pick(u32 id, const char **why)
 {
 	int err = id >= NPT_ENGINE_AUTO && id < ARRAY_SIZE(names) ? -EOPNOTSUPP : -EINVAL;
-	const char *why;
+	const char *reason = "this module has no such engine";
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(engines); i++) {
 		if (id != NPT_ENGINE_AUTO && engines[i]->id != id)
 			continue;
-		err = engines[i]->probe(&why);
+		err = engines[i]->probe(&reason);
 		if (!err)
 			return engines[i];
 	}
+	if (why)
+		*why = reason;
 	return ERR_PTR(err);
 }
 
@@ -61,4 +64,19 @@ u32 npt_engines_usable(void)
 		if (!engines[i]->probe(&why))
 			usable |= 1U << engines[i]->id;
 	return usable;
+}
+
+int npt_engines_describe(char *buf, size_t size)
+{
+	const char *why;
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
+		int err = engines[i]->probe(&why);
+
+		len += scnprintf(buf + len, size - len, "%s: %s%s%s\n", engines[i]->name,
+				 err ? "no" : "yes", why ? ", " : "", why ? why : "");
+	}
+	return len;
 }

@@ -63,11 +63,14 @@ extern const struct npt_engine_ops npt_engine_svm;
 
 /*
  * The engine for @id (enum npt_engine; NPT_ENGINE_DEFAULT is not one): an
- * ERR_PTR of -EINVAL (no such number), -EOPNOTSUPP or -EBUSY.
+ * ERR_PTR of -EINVAL (no such number), -EOPNOTSUPP or -EBUSY, then with *why (if
+ * @why is not NULL) a sentence or NULL.
  */
-const struct npt_engine_ops *npt_engine_pick(u32 id);
+const struct npt_engine_ops *npt_engine_pick(u32 id, const char **why);
 /* Bit 1 << enum npt_engine for each that could be picked now. */
 u32 npt_engines_usable(void);
+/* A line for each: its name, can it be picked now, and why not. Length of the text. */
+int npt_engines_describe(char *buf, size_t size);
 /* Name of an enum npt_engine, and back (-EINVAL). */
 const char *npt_engine_name(u32 id);
 int npt_engine_from_name(const char *name);

@@ -18,6 +18,7 @@ int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
 	mmu->host = host;
 	mmu->cfg = *cfg;
 	mmu->gpa_bits = mmu->map_fmt->va_bits;
+	mmu->maxphyaddr = mmu->gpa_bits;
 	for (i = 0; i < NPT_SP_HASH_SIZE; i++) {
 		INIT_HLIST_HEAD(&mmu->sp_by_gfn[i]);
 		INIT_HLIST_HEAD(&mmu->sp_by_region[i]);
@@ -44,6 +45,19 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 		npt_relax();
 	}
 	npt_map_destroy(mmu);
+}
+
+void npt_mmu_set_maxphyaddr(struct npt_mmu *mmu, u8 bits)
+{
+	npt_write_lock(&mmu->lock);
+	bits = min_t(u8, bits, mmu->gpa_bits);
+	if (bits != mmu->maxphyaddr) {
+		mmu->maxphyaddr = bits;
+		if (mmu->cfg.mode == NPT_MMU_SHADOW)
+			npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_GUEST);
+		npt_flush_owed(mmu, NPT_FL_GUEST);
+	}
+	npt_write_unlock(&mmu->lock);
 }
 
 /* --- a vCPU ------------------------------------------------------------------ */
@@ -85,7 +99,7 @@ void npt_cpu_derive(struct npt_cpu *cpu)
 	if ((r->cr4 & NPT_CR4_PCIDE) && cpu->pcid_tagged)
 		cpu->pcid = r->cr3 & 0xfff;
 	if (cpu->fmt)
-		npt_format_rsvd(cpu->fmt, cpu->mmu->gpa_bits, r->efer & NPT_EFER_NX, cpu->rsvd);
+		npt_format_rsvd(cpu->fmt, cpu->mmu->maxphyaddr, r->efer & NPT_EFER_NX, cpu->rsvd);
 
 	memset(cpu->plain, 0, sizeof(cpu->plain));
 	for (l = 2; cpu->fmt && l <= cpu->fmt->levels; l++)
@@ -177,7 +191,7 @@ static bool cr3_valid(const struct npt_mmu *mmu, const struct npt_regs *r, u64 c
 {
 	if (!(r->efer & NPT_EFER_LMA))
 		return !(cr3 >> 32);
-	return !(cr3 & GENMASK_ULL(63, mmu->gpa_bits));
+	return !(cr3 & GENMASK_ULL(63, mmu->maxphyaddr));
 }
 
 /* SDM vol. 3A, 2.5, 4.1.1 and 4.10.1 */

@@ -75,6 +75,18 @@ struct npt_mmu_config {
 	bool unsync;		/* shadow: leaf tables may go out of sync */
 };
 
+/* How a fault that the module handled ended, as the counters pf_* have it. */
+enum npt_fault_outcome {
+	NPT_FAULT_FIXED,
+	NPT_FAULT_GUEST,
+	NPT_FAULT_EMULATE,
+	NPT_FAULT_UNSYNC,
+	NPT_FAULT_SPURIOUS,
+	NPT_FAULT_MMIO,
+	NPT_FAULT_READONLY,
+	NPT_FAULT_ERROR,
+};
+
 /* Why a leaf is zapped, in the order of NPT_CTR_zap_*. */
 enum npt_zap_reason {
 	NPT_ZAP_NOTIFIER,
@@ -114,7 +126,8 @@ struct npt_mmu {
 	u64 plain_leaf;		/* likewise of a 4K leaf with every right; const */
 	u64 map_refs;		/* entries read down to a 4K leaf, a byte a level; const */
 	u8 map_shift;		/* lowest address bit that indexes the map's root; const */
-	u8 gpa_bits;		/* guest MAXPHYADDR: what the map can hold; const */
+	u8 gpa_bits;		/* what the map can hold; const */
+	u8 maxphyaddr;		/* bits from here on are reserved in guest entries; lock */
 	bool dead;		/* set once by npt_mmu_bug(); read anywhere */
 
 	/* All below: lock for writing; flush_* may be read under it for reading. */
@@ -269,6 +282,12 @@ void npt_mmu_wrprot_end(struct npt_mmu *mmu);
 
 /* Under mmu->lock for writing: was [start, end) accessed? With @clear, forget it. */
 bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear);
+
+/*
+ * The guest's MAXPHYADDR from now on, as far as the map can hold that much. Each
+ * vCPU learns of it when its registers are set again. May sleep.
+ */
+void npt_mmu_set_maxphyaddr(struct npt_mmu *mmu, u8 bits);
 
 /* The host's map of the page behind @gpa, under mmu->lock: its hpa, 0 if there is none. */
 u64 npt_mmu_hpa(struct npt_mmu *mmu, u64 gpa);

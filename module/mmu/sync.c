@@ -116,7 +116,7 @@ bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_gu
 	u64 rsvd[NPT_MAX_LEVELS + 1][2], hpa;
 
 	t->f = npt_role_guest_format(sp->role.format);
-	npt_format_rsvd(t->f, mmu->gpa_bits, sp->role.nx, rsvd);
+	npt_format_rsvd(t->f, mmu->maxphyaddr, sp->role.nx, rsvd);
 	t->rsvd = rsvd[1][1];
 	/* 32-bit tables have twice the entries of the shadow's. */
 	hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) |

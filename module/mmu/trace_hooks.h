@@ -15,18 +15,6 @@
 
 struct npt_mmu;
 
-/* How a fault that the module handled ended, as the counters pf_* have it. */
-enum npt_fault_outcome {
-	NPT_FAULT_FIXED,
-	NPT_FAULT_GUEST,
-	NPT_FAULT_EMULATE,
-	NPT_FAULT_UNSYNC,
-	NPT_FAULT_SPURIOUS,
-	NPT_FAULT_MMIO,
-	NPT_FAULT_READONLY,
-	NPT_FAULT_ERROR,
-};
-
 /* Which table a leaf was filled in: enum npt_dim of the ABI (nested or shadow). */
 
 #ifdef __KERNEL__

@@ -607,6 +607,13 @@ struct npt_explain {
 
 /* --- limits (module/limits.h says why) --------------------------------- */
 
+/*
+ * hardware_entry_failure_reason of KVM_EXIT_FAIL_ENTRY, when no processor
+ * refused the guest's state (that is the processor's exit code, all ones on
+ * AMD): virtualisation is off on the CPU that the vCPU's thread runs on.
+ */
+#define NPT_FAIL_ENTRY_CPU_OFF	1
+
 #define NPT_MAX_VMS 65536
 #define NPT_MAX_VCPUS 1024
 #define NPT_MAX_SLOTS 32764

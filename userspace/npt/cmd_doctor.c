@@ -235,11 +235,35 @@ static void check_kernel(json_t *l)
 
 /* --- npt itself --- */
 
+/* What the module says of @engine: "svm: no, because". False if it says nothing more. */
+static bool engine_reason(const char *engine, char *why, size_t len)
+{
+	FILE *f = fopen("/sys/module/npt/parameters/engines", "re");
+	size_t n = strlen(engine);
+	char line[512], *p;
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, engine, n) || line[n] != ':')
+			continue;
+		p = strstr(line, ", ");
+		if (!p)
+			break;
+		p[strcspn(p, "\n")] = 0;
+		snprintf(why, len, "%s", p + 2);
+		found = true;
+	}
+	fclose(f);
+	return found;
+}
+
 static void check_engines(json_t *l, struct npt_device *dev)
 {
 	static const unsigned int engines[] = { NPT_ENGINE_SOFT, NPT_ENGINE_SVM, NPT_ENGINE_VMX };
 	struct npt_caps caps;
-	char check[64];
+	char check[64], why[512];
 	size_t i;
 	bool ok;
 
@@ -250,7 +274,10 @@ static void check_engines(json_t *l, struct npt_device *dev)
 	for (i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
 		ok = caps.engines >> engines[i] & 1;
 		snprintf(check, sizeof(check), "engine %s", npt_engine_name(engines[i]));
-		say(l, "npt", check, ok, ok ? "usable" : "the module can't use it on this machine");
+		if (!engine_reason(npt_engine_name(engines[i]), why, sizeof(why)))
+			snprintf(why, sizeof(why), "%s", ok ? "usable" :
+				 "the module can't use it on this machine");
+		say(l, "npt", check, ok, "%s", why);
 	}
 }
 

@@ -386,7 +386,7 @@ static int leaf_80000007(struct list *l, struct kvm_cpuid_entry2 *e)
 /* What the tables of a VM with the module's defaults can map. */
 static u32 default_gpa_bits(void)
 {
-	const struct npt_engine_ops *engine = npt_engine_pick(npt_param_engine());
+	const struct npt_engine_ops *engine = npt_engine_pick(npt_param_engine(), NULL);
 
 	return !IS_ERR(engine) && engine->nested_levels() == 5 ? NPT_GPA_BITS : 48;
 }
@@ -711,6 +711,23 @@ static bool same_cpuid(const struct npt_cpuid *a, const struct npt_cpuid *b)
 	return a && a->nr == b->nr && !memcmp(a->ent, b->ent, a->nr * sizeof(a->ent[0]));
 }
 
+/*
+ * With nested paging the processor itself looks at reserved bits, and knows but
+ * its own width.
+ */
+static void use_maxphyaddr(struct npt_vcpu *vcpu)
+{
+	struct npt_regs regs;
+
+	if (vcpu->vm->mmu.cfg.mode != NPT_MMU_SHADOW)
+		return;
+	mutex_lock(&vcpu->cpu_lock);
+	npt_mmu_set_maxphyaddr(&vcpu->vm->mmu, npt_guest_maxphyaddr(vcpu));
+	regs = vcpu->cpu.regs;
+	npt_cpu_set_regs(&vcpu->cpu, &regs);
+	mutex_unlock(&vcpu->cpu_lock);
+}
+
 long npt_vcpu_set_cpuid2(struct npt_call *call)
 {
 	struct npt_cpuid *c = copy_cpuid((void __user *)call->val);
@@ -725,6 +742,8 @@ long npt_vcpu_set_cpuid2(struct npt_call *call)
 	kvfree(vcpu->x86.cpuid);
 	vcpu->x86.cpuid = c;
 	vcpu->x86.features = read_features(c);
+	if (vcpu->vm->engine->hw)
+		use_maxphyaddr(vcpu);
 	return 0;
 }
 

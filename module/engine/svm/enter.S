@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Into the guest and back (APM vol. 2, 15.5).
+ *
+ * VMRUN itself switches RIP, RSP, RAX, RFLAGS, CS, SS, DS, ES, GDTR, IDTR,
+ * CR0, CR3, CR4 and EFER. VMLOAD and VMSAVE switch FS, GS, TR, LDTR and the
+ * system-call registers. The general registers are left to us. Debug
+ * registers, XCR0, PKRU and the FPU are the caller's business.
+ */
+#include <linux/linkage.h>
+#include <linux/version.h>
+#include <asm/asm.h>
+#include <asm/nospec-branch.h>
+#include "../../compat_asm.h"
+
+#ifdef NPT_HAVE_SVM
+
+/* struct kvm_regs */
+#define RBX 0x08
+#define RCX 0x10
+#define RDX 0x18
+#define RSI 0x20
+#define RDI 0x28
+#define RBP 0x38
+#define R8  0x40
+#define R9  0x48
+#define R10 0x50
+#define R11 0x58
+#define R12 0x60
+#define R13 0x68
+#define R14 0x70
+#define R15 0x78
+
+.text
+
+/*
+ * int npt_svm_enter(struct kvm_regs *regs, u64 vmcb, u64 host)
+ *
+ * @vmcb and @host are physical addresses: the guest's VMCB, and a page where
+ * VMSAVE keeps the host's half. Interrupts are off; the global interrupt flag
+ * is cleared here, so that what comes between VMLOAD and VMLOAD (the per-CPU
+ * base is the guest's there!) waits, NMIs too. RFLAGS.IF is set for VMRUN
+ * because with V_INTR_MASKING it is the host's flag that says whether a
+ * physical interrupt ends the guest's run (15.21.1).
+ *
+ * 0, or -1: SVM was turned off on this processor behind our back (reboot):
+ * then CLGI is an undefined opcode.
+ */
+SYM_FUNC_START(npt_svm_enter)
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%rbx
+	push	%rdi
+	push	%rdx
+
+1:	clgi
+	mov	%rdx, %rax
+	vmsave	%rax
+	mov	%rsi, %rax
+	vmload	%rax
+
+	mov	RBX(%rdi), %rbx
+	mov	RCX(%rdi), %rcx
+	mov	RDX(%rdi), %rdx
+	mov	RSI(%rdi), %rsi
+	mov	RBP(%rdi), %rbp
+	mov	R8(%rdi), %r8
+	mov	R9(%rdi), %r9
+	mov	R10(%rdi), %r10
+	mov	R11(%rdi), %r11
+	mov	R12(%rdi), %r12
+	mov	R13(%rdi), %r13
+	mov	R14(%rdi), %r14
+	mov	R15(%rdi), %r15
+	mov	RDI(%rdi), %rdi
+
+	sti
+	vmrun	%rax
+	cli
+	vmsave	%rax
+
+	mov	8(%rsp), %rax
+	mov	%rbx, RBX(%rax)
+	mov	%rcx, RCX(%rax)
+	mov	%rdx, RDX(%rax)
+	mov	%rsi, RSI(%rax)
+	mov	%rdi, RDI(%rax)
+	mov	%rbp, RBP(%rax)
+	mov	%r8, R8(%rax)
+	mov	%r9, R9(%rax)
+	mov	%r10, R10(%rax)
+	mov	%r11, R11(%rax)
+	mov	%r12, R12(%rax)
+	mov	%r13, R13(%rax)
+	mov	%r14, R14(%rax)
+	mov	%r15, R15(%rax)
+
+	pop	%rax
+	vmload	%rax
+	/* No return of ours may be predicted from what the guest left behind. */
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
+	UNTRAIN_RET
+	stgi
+
+	/* Nor may the guest's values be of use to a speculating kernel. */
+	xor	%eax, %eax
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	pop	%rdi
+	xor	%edi, %edi
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+
+	/*
+	 * Only the first can find SVM off: with the global interrupt flag clear
+	 * nobody can turn it off under the others.
+	 */
+8:	mov	$-1, %eax
+	pop	%rdx
+	pop	%rdi
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+
+	_ASM_EXTABLE(1b, 8b)
+SYM_FUNC_END(npt_svm_enter)
+
+#endif /* NPT_HAVE_SVM */

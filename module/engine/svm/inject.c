@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events: exceptions, NMIs and interrupts on their way into the guest (APM
+ * vol. 2, 15.20). One can be injected at an entry. If its delivery is
+ * interrupted by an exit (the guest's stack is not mapped yet), the processor
+ * says so in EXITINTINFO and it is injected again.
+ */
+#include <asm/processor-flags.h>
+#include "../../compat.h"
+#include "../x86/lapic.h"
+#include "../x86/state.h"
+#include "svm.h"
+
+#ifdef NPT_HAVE_SVM
+
+static bool is_soft_exception(u8 vector)
+{
+	return vector == 3 || vector == 4;
+}
+
+void svm_reap_events(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct npt_x86 *x = &vcpu->x86;
+	u32 info = svm->vmcb->exit_int_info;
+	u8 vector = info & SVM_EVENT_VECTOR;
+
+	if (unlikely(svm->iret) && vcpu->regs.rip != svm->iret_rip) {
+		svm->iret = false;
+		x->nmi.masked = false;
+	}
+	/* What was given has arrived, unless the processor says otherwise. */
+	if (svm->given == SVM_GAVE_EXCEPTION)
+		x->exc.injected = false;
+	else if (svm->given == SVM_GAVE_NMI)
+		x->nmi.injected = false;
+	else if (svm->given == SVM_GAVE_INTERRUPT)
+		x->irq.injected = false;
+	svm->given = SVM_GAVE_NOTHING;
+	if (likely(!(info & SVM_EVENT_VALID)))
+		return;
+	switch (info & SVM_EVENT_TYPE) {
+	case SVM_EVENT_NMI:
+		x->nmi.injected = true;
+		break;
+	case SVM_EVENT_EXCEPTION:
+		/* INT3 and INTO are executed again: RIP is still theirs. */
+		if (is_soft_exception(vector))
+			break;
+		x->exc.injected = true;
+		x->exc.pending = false;
+		x->exc.vector = vector;
+		x->exc.has_error = info & SVM_EVENT_HAS_ERROR;
+		x->exc.error = svm->vmcb->exit_int_info_error;
+		x->exc.has_payload = false;
+		break;
+	case SVM_EVENT_INTR:
+		x->irq.injected = true;
+		x->irq.soft = false;
+		x->irq.vector = vector;
+		break;
+	default:
+		/* INT n: executed again. */
+		break;
+	}
+}
+
+static void inject(struct npt_vcpu *vcpu, u32 event, u32 error)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->vmcb->event_inj = event | SVM_EVENT_VALID;
+	svm->vmcb->event_inj_error = error;
+	if ((event & SVM_EVENT_TYPE) == SVM_EVENT_EXCEPTION)
+		svm->given = SVM_GAVE_EXCEPTION;
+	else if ((event & SVM_EVENT_TYPE) == SVM_EVENT_NMI)
+		svm->given = SVM_GAVE_NMI;
+	else
+		svm->given = SVM_GAVE_INTERRUPT;
+}
+
+static void inject_exception(struct npt_vcpu *vcpu)
+{
+	struct npt_exception *e = &vcpu->x86.exc;
+	u32 event = SVM_EVENT_EXCEPTION | e->vector;
+
+	inject(vcpu, e->has_error ? event | SVM_EVENT_HAS_ERROR : event, e->error);
+	e->injected = true;
+	vcpu->cpu.ctr[NPT_CTR_inj_exception]++;
+}
+
+static void deliver_exception(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct npt_exception *e = &vcpu->x86.exc;
+
+	if (e->has_payload) {
+		u32 dirty = vcpu->x86.dirty;
+
+		/* Straight to where the processor has them; the rest stays there. */
+		vcpu->x86.debug.dr6 = svm->vmcb->dr6;
+		npt_exception_payload(vcpu);
+		if (e->vector == 14)
+			svm->vmcb->cr2 = vcpu->sregs.cr2;
+		svm->vmcb->dr6 = vcpu->x86.debug.dr6;
+		svm->clean &= ~(SVM_CLEAN_CR2 | SVM_CLEAN_DR);
+		vcpu->x86.dirty = dirty;
+	}
+	/* RF, so that a fault does not meet its breakpoint again. */
+	if (e->vector != 3 && e->vector != 4 && e->vector != 1)
+		vcpu->regs.rflags |= X86_EFLAGS_RF;
+	e->pending = false;
+	inject_exception(vcpu);
+}
+
+bool svm_interrupt_allowed(const struct npt_vcpu *vcpu)
+{
+	return (vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow;
+}
+
+/* Exit as soon as an interrupt could be taken (15.21.4: a virtual one is offered). */
+static void open_window(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (svm->window)
+		return;
+	svm->window = true;
+	svm->vmcb->intercept[SVM_X_VINTR / 32] |= BIT(SVM_X_VINTR % 32);
+	svm->vmcb->int_ctl |= SVM_V_IRQ | SVM_V_IGN_TPR | 0xf << 16;
+	svm->vmcb->int_vector = 0;
+	svm->clean &= ~(SVM_CLEAN_INTERCEPTS | SVM_CLEAN_TPR);
+}
+
+static void close_window(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (!svm->window)
+		return;
+	svm->window = false;
+	svm->vmcb->intercept[SVM_X_VINTR / 32] &= ~BIT(SVM_X_VINTR % 32);
+	svm->vmcb->int_ctl &= ~(SVM_V_IRQ | SVM_V_IGN_TPR | 0xf << 16);
+	svm->clean &= ~(SVM_CLEAN_INTERCEPTS | SVM_CLEAN_TPR);
+}
+
+static void inject_interrupt(struct npt_vcpu *vcpu, u8 vector)
+{
+	vcpu->x86.irq.vector = vector;
+	vcpu->x86.irq.injected = true;
+	inject(vcpu, SVM_EVENT_INTR | vector, 0);
+	vcpu->cpu.ctr[NPT_CTR_inj_interrupt]++;
+}
+
+static void inject_nmi(struct npt_vcpu *vcpu)
+{
+	struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	vcpu->x86.nmi.injected = true;
+	vcpu->x86.nmi.masked = true;
+	vmcb->intercept[SVM_X_IRET / 32] |= BIT(SVM_X_IRET % 32);
+	svm_of(vcpu)->clean &= ~SVM_CLEAN_INTERCEPTS;
+	inject(vcpu, SVM_EVENT_NMI, 0);
+	vcpu->cpu.ctr[NPT_CTR_inj_nmi]++;
+}
+
+/* What waits for an open interrupt flag, -1 if nothing does. */
+static int waiting_interrupt(struct npt_vcpu *vcpu)
+{
+	if (vcpu->x86.lapic)
+		return npt_lapic_pending(vcpu);
+	return vcpu->x86.irq.queued ? vcpu->x86.irq.vector : -1;
+}
+
+/*
+ * One event an entry: what was interrupted goes first, then what was raised,
+ * then NMIs, then interrupts (APM vol. 2, 8.5). What has to wait asks for the
+ * window.
+ */
+void svm_inject(struct npt_vcpu *vcpu)
+{
+	struct npt_x86 *x = &vcpu->x86;
+	bool taken = true, want_window = false;
+	int vector;
+
+	if (x->exc.injected) {
+		inject_exception(vcpu);
+	} else if (x->exc.pending) {
+		/* Raised while an interrupt was being delivered: that one waits. */
+		deliver_exception(vcpu);
+	} else if (x->nmi.injected) {
+		inject(vcpu, SVM_EVENT_NMI, 0);
+	} else if (x->irq.injected) {
+		inject(vcpu, SVM_EVENT_INTR | x->irq.vector, 0);
+	} else {
+		taken = false;
+	}
+	if (x->nmi.pending && !x->nmi.masked) {
+		if (taken || x->interrupt_shadow) {
+			want_window = true;
+		} else {
+			x->nmi.pending--;
+			inject_nmi(vcpu);
+			taken = true;
+		}
+	}
+	vector = waiting_interrupt(vcpu);
+	if (vector >= 0) {
+		if (taken || !svm_interrupt_allowed(vcpu)) {
+			want_window = true;
+		} else {
+			if (x->lapic)
+				npt_lapic_ack(vcpu, vector);
+			x->irq.queued = false;
+			inject_interrupt(vcpu, vector);
+			vector = waiting_interrupt(vcpu);
+			want_window = vector >= 0;
+		}
+	}
+	/* User space with its own interrupt controller wants to know when it may. */
+	if (!x->lapic && READ_ONCE(vcpu->run->request_interrupt_window))
+		want_window = true;
+	if (want_window)
+		open_window(vcpu);
+	else
+		close_window(vcpu);
+}
+
+#endif /* NPT_HAVE_SVM */

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The run loop of the svm engine.
+ *
+ *   KVM_RUN
+ *     user space's part of the last exit is completed
+ *     loop:
+ *       requests, signals, rescheduling     interrupts on, may sleep
+ *       flushes obeyed, root loaded         mmu->lock for a moment
+ *       state that changed to the VMCB, an event chosen
+ *       interrupts off, in_guest set
+ *       nothing new meanwhile?              else once more
+ *       VMRUN
+ *       in_guest cleared, interrupts on     the host's interrupts are served
+ *       exit handler                        may sleep; out, or once more
+ *
+ * Who wants something of a vCPU in the guest (a flush, a look, an event) first
+ * says so (flush_seq, requests), then looks at in_guest and sends an
+ * interrupt. The vCPU sets in_guest first and then looks at what was said. So
+ * one of the two sees the other, and VMRUN with an interrupt pending comes
+ * straight back.
+ *
+ * The thread holds vcpu->cpu_lock from end to end, but for when it sleeps or
+ * somebody wants a look (NPT_REQ_LOOK).
+ */
+#include <linux/context_tracking.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/vtime.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/io.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor-flags.h>
+#include <asm/tlbflush.h>
+#include "../../compat.h"
+#include "../x86/cpuid.h"
+#include "../x86/emulate.h"
+#include "../x86/fpu.h"
+#include "../x86/irq.h"
+#include "../x86/lapic.h"
+#include "../x86/state.h"
+#include "svm.h"
+
+#ifdef NPT_HAVE_SVM
+
+/* --- VMs and vCPUs ------------------------------------------------------------ */
+
+/* Nested tables are walked in the host's paging mode (APM vol. 2, 15.25.3). */
+static u32 host_levels(void)
+{
+	return boot_cpu_has(X86_FEATURE_LA57) && (cr4_read_shadow() & X86_CR4_LA57) ? 5 : 4;
+}
+
+static int svm_vm_init(struct npt_vm *vm)
+{
+	const struct npt_mmu_config *cfg = &vm->mmu.cfg;
+	const struct npt_tlb_model none = { .size = sizeof(none) };
+	int err;
+
+	/* A bare machine is not what this engine can show, nor TLBs of other makes. */
+	if (cfg->mode == NPT_MMU_NATIVE || memcmp(&vm->tlb, &none, sizeof(none)))
+		return -EOPNOTSUPP;
+	if (cfg->nested_format != NPT_NESTED_NPT ||
+	    (cfg->mode == NPT_MMU_NESTED && cfg->nested_levels != host_levels()))
+		return -EOPNOTSUPP;
+	err = svm_hw_get();
+	if (err)
+		return err;
+	if (cfg->mode == NPT_MMU_NESTED && !(svm_features & SVM_HAS_NPT)) {
+		svm_hw_put();
+		return -EOPNOTSUPP;
+	}
+	/* Shadow mode follows the guest's CPUID instead, once it is known. */
+	npt_mmu_set_maxphyaddr(&vm->mmu, boot_cpu_data.x86_phys_bits);
+	vm->engine_data = NULL;
+	return 0;
+}
+
+static void svm_vm_destroy(struct npt_vm *vm)
+{
+	svm_hw_put();
+}
+
+static int svm_vcpu_init(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm;
+
+	svm = kzalloc(sizeof(*svm), GFP_KERNEL_ACCOUNT);
+	if (!svm)
+		return -ENOMEM;
+	svm->vmcb = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!svm->vmcb) {
+		kfree(svm);
+		return -ENOMEM;
+	}
+	svm->vmcb_pa = virt_to_phys(svm->vmcb);
+	svm->nested = vcpu->vm->mmu.cfg.mode == NPT_MMU_NESTED;
+	svm->cpu = -1;
+	vcpu->engine_data = svm;
+	svm_init_vmcb(vcpu);
+	return 0;
+}
+
+/* A processor may still think that it has this VMCB's state in hand. */
+static void forget(void *vcpu)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
+
+	if (c->last == vcpu)
+		c->last = NULL;
+}
+
+static void svm_vcpu_destroy(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	unsigned int cpu;
+
+	/*
+	 * Only so that another vCPU at the same address is not taken for it. A
+	 * processor that misses this because it runs that very vCPU already
+	 * holds the new pointer, and rightly.
+	 */
+	for_each_online_cpu(cpu)
+		if (READ_ONCE(per_cpu(svm_cpus, cpu).last) == vcpu)
+			smp_call_function_single(cpu, forget, vcpu, 1);
+	free_page((unsigned long)svm->vmcb);
+	kfree(svm);
+}
+
+/* --- kicks ---------------------------------------------------------------------- */
+
+static void ack(void *unused)
+{
+}
+
+static void svm_kick_vcpu(struct npt_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	int cpu;
+
+	/* Said first, looked second: see the head of this file. */
+	smp_mb();
+	if (!smp_load_acquire(&svm->in_guest))
+		return;
+	cpu = READ_ONCE(svm->cpu);
+	if (cpu >= 0 && cpu != raw_smp_processor_id() && cpu_online(cpu))
+		npt_send_reschedule(cpu);
+}
+
+/*
+ * After this no vCPU runs on translations made before: each is out, and before
+ * it goes in again it sees that flush_seq has grown. mmu->lock is held, but a
+ * processor that spins for it has its interrupts on and answers.
+ */
+static void svm_kick(struct npt_vm *vm)
+{
+	struct npt_vcpu *vcpu;
+	unsigned long id;
+	int here, cpu;
+
+	npt_assert_write(&vm->mmu.lock);
+	here = get_cpu();
+	smp_mb();
+	xa_for_each(&vm->vcpus, id, vcpu) {
+		struct svm_vcpu *svm = svm_of(vcpu);
+
+		if (!smp_load_acquire(&svm->in_guest))
+			continue;
+		cpu = READ_ONCE(svm->cpu);
+		if (cpu >= 0 && cpu != here) {
+			vcpu->cpu.ctr[NPT_CTR_kicks]++;
+			smp_call_function_single(cpu, ack, NULL, 1);
+		}
+	}
+	put_cpu();
+}
+
+/* --- entry ------------------------------------------------------------------------ */
+
+static u64 host_spec_ctrl(void)
+{
+	return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ? spec_ctrl_current() : 0;
+}
+
+/*
+ * Writes of SPEC_CTRL by the guest are intercepted: msrs.spec_ctrl is its
+ * value. The processor has none to switch if neither host nor guest uses it.
+ */
+static void spec_ctrl_enter(const struct npt_vcpu *vcpu)
+{
+	u64 guest = vcpu->x86.msrs.spec_ctrl;
+
+	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && guest != host_spec_ctrl())
+		wrmsr(MSR_IA32_SPEC_CTRL, (u32)guest, (u32)(guest >> 32));
+}
+
+static void spec_ctrl_leave(const struct npt_vcpu *vcpu)
+{
+	u64 host = host_spec_ctrl();
+
+	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && vcpu->x86.msrs.spec_ctrl != host)
+		wrmsr(MSR_IA32_SPEC_CTRL, (u32)host, (u32)(host >> 32));
+}
+
+/* DR7 and DR6 are the VMCB's; DR0 to DR3 matter only while DR7 enables one. */
+static bool debug_enter(const struct npt_vcpu *vcpu)
+{
+	const struct npt_debug *d = vcpu->x86.guest_debug ? &vcpu->x86.guest_debug_regs :
+							    &vcpu->x86.debug;
+
+	if (likely(!(d->dr7 & 0xff)))
+		return false;
+	set_debugreg(d->db[0], 0);
+	set_debugreg(d->db[1], 1);
+	set_debugreg(d->db[2], 2);
+	set_debugreg(d->db[3], 3);
+	return true;
+}
+
+/* Into the guest and back, interrupts off. 0, or -1: SVM is off here. */
+static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct npt_vmcb *vmcb = svm->vmcb;
+	bool debug;
+	int err;
+
+	svm_switch_barrier(vcpu, cpu);
+	svm_asid(vcpu, cpu);
+	vmcb->clean = svm_features & SVM_HAS_CLEAN ? svm->clean : 0;
+
+	vtime_account_guest_enter();
+	debug = debug_enter(vcpu);
+	npt_fpu_enter(vcpu);
+	spec_ctrl_enter(vcpu);
+	if (!context_tracking_guest_enter())
+		rcu_virt_note_context_switch(raw_smp_processor_id());
+
+	err = npt_svm_enter(&vcpu->regs, svm->vmcb_pa, page_to_phys(cpu->host));
+
+	context_tracking_guest_exit();
+	spec_ctrl_leave(vcpu);
+	npt_fpu_leave(vcpu);
+	if (debug || hw_breakpoint_active())
+		hw_breakpoint_restore();
+	svm->clean = SVM_CLEAN_ALL;
+	return err;
+}
+
+/* Anything that must be seen to before the guest runs? Interrupts off, in_guest set. */
+static bool must_wait(struct npt_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->x86.requests) || !npt_hw_ready(&vcpu->cpu) ||
+	       npt_guest_work_pending();
+}
+
+static void load_registers(struct npt_vcpu *vcpu)
+{
+	struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	if (vcpu->x86.dirty & ~NPT_X86_REGS)
+		svm_push(vcpu);
+	vmcb->rax = vcpu->regs.rax;
+	vmcb->rsp = vcpu->regs.rsp;
+	vmcb->rip = vcpu->regs.rip;
+	vmcb->int_state = vcpu->x86.interrupt_shadow ? SVM_INT_SHADOW : 0;
+	vmcb->event_inj = 0;
+	svm_inject(vcpu);
+	vmcb->rflags = vcpu->regs.rflags;
+}
+
+static void store_registers(struct npt_vcpu *vcpu)
+{
+	struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	vcpu->regs.rax = vmcb->rax;
+	vcpu->regs.rsp = vmcb->rsp;
+	vcpu->regs.rip = vmcb->rip;
+	vcpu->regs.rflags = vmcb->rflags;
+	vcpu->sregs.cr8 = vmcb->int_ctl & SVM_V_TPR;
+	vcpu->x86.interrupt_shadow = vmcb->int_state & SVM_INT_SHADOW;
+	vcpu->x86.in_engine = true;
+}
+
+static void set_tpr(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u32 tpr = npt_lapic_get_cr8(vcpu);
+
+	if ((svm->vmcb->int_ctl & SVM_V_TPR) == tpr)
+		return;
+	svm->vmcb->int_ctl = (svm->vmcb->int_ctl & ~SVM_V_TPR) | tpr;
+	svm->clean &= ~SVM_CLEAN_TPR;
+}
+
+static int fail_entry(struct npt_vcpu *vcpu, u64 reason)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = reason;
+	run->fail_entry.cpu = raw_smp_processor_id();
+	return 0;
+}
+
+/* One stay in the guest. 1: it was there, see the VMCB; 2: not yet; 0 or less: out. */
+static int run_once(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct svm_cpu *cpu;
+	int err;
+
+	err = npt_hw_prepare(&vcpu->cpu);
+	if (err)
+		return err;
+	if (npt_vm_dead(vcpu->vm))
+		return -EIO;
+	if (!svm->nested)
+		svm->vmcb->cr3 = npt_hw_root(&vcpu->cpu);
+	else
+		svm->vmcb->nested_cr3 = npt_hw_root(&vcpu->cpu);
+	if (vcpu->x86.lapic)
+		set_tpr(vcpu);
+
+	preempt_disable();
+	local_irq_disable();
+	cpu = this_cpu_ptr(&svm_cpus);
+	if (unlikely(!cpu->on)) {
+		local_irq_enable();
+		preempt_enable();
+		return fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF);
+	}
+	if (unlikely(svm->cpu != raw_smp_processor_id())) {
+		/* The ASID is not ours here, nor does this processor know the VMCB. */
+		svm->generation = 0;
+		svm->clean = 0;
+		WRITE_ONCE(svm->cpu, raw_smp_processor_id());
+	}
+	/* Who sees this must find the right processor. */
+	smp_store_release(&svm->in_guest, true);
+	smp_mb();
+	if (unlikely(must_wait(vcpu))) {
+		WRITE_ONCE(svm->in_guest, false);
+		local_irq_enable();
+		preempt_enable();
+		return 2;
+	}
+	load_registers(vcpu);
+	err = enter(vcpu, cpu);
+	/* Translations are of no more use to us than the last store to memory. */
+	smp_store_release(&svm->in_guest, false);
+	if (likely(!err))
+		store_registers(vcpu);
+	/* The interrupt that ended the run is the guest's time. */
+	local_irq_enable();
+	barrier();
+	local_irq_disable();
+	vtime_account_guest_exit();
+	local_irq_enable();
+	preempt_enable();
+	if (unlikely(err))
+		return fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF);
+	svm_reap_events(vcpu);
+	return 1;
+}
+
+/* --- what comes before ------------------------------------------------------------- */
+
+/* Let those who want to look at the vCPU do so. */
+static void be_looked_at(struct npt_vcpu *vcpu)
+{
+	svm_pull_paging(vcpu);
+	mutex_unlock(&vcpu->cpu_lock);
+	wait_event_timeout(vcpu->x86.wq, !atomic_read(&vcpu->lookers), HZ / 50);
+	mutex_lock(&vcpu->cpu_lock);
+}
+
+static int handle_requests(struct npt_vcpu *vcpu)
+{
+	struct npt_x86 *x = &vcpu->x86;
+	int err;
+
+	if (likely(!READ_ONCE(x->requests)))
+		return 1;
+	if (test_and_clear_bit(NPT_REQ_LOOK, &x->requests))
+		be_looked_at(vcpu);
+	if (test_and_clear_bit(NPT_REQ_NMI, &x->requests))
+		npt_nmi_collect(vcpu);
+	clear_bit(NPT_REQ_TIMER, &x->requests);
+	if (test_and_clear_bit(NPT_REQ_EVENT, &x->requests) && x->lapic) {
+		/* INIT and SIPI come to a vCPU that runs, too. */
+		npt_vcpu_pull(vcpu);
+		err = npt_lapic_accept(vcpu);
+		if (err)
+			return err;
+	}
+	if (test_and_clear_bit(NPT_REQ_EOI_EXIT, &x->requests) && npt_lapic_eoi_exit(vcpu))
+		return 0;
+	clear_bit(NPT_REQ_MSR_FILTER, &x->requests);
+	if (test_and_clear_bit(NPT_REQ_TRIPLE_FAULT, &x->requests)) {
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return 0;
+	}
+	if (test_and_clear_bit(NPT_REQ_EXIT, &x->requests))
+		return -EIO;
+	return 1;
+}
+
+static bool halt_ends(struct npt_vcpu *vcpu)
+{
+	return npt_lapic_has_events(vcpu) || (vcpu->x86.nmi.pending && !vcpu->x86.nmi.masked) ||
+	       vcpu->x86.exc.pending;
+}
+
+static bool wakes(struct npt_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->x86.requests) || signal_pending(current) ||
+	       READ_ONCE(vcpu->x86.mp_state) == KVM_MP_STATE_RUNNABLE || halt_ends(vcpu);
+}
+
+void svm_set_mp_state(struct npt_vcpu *vcpu, u32 state)
+{
+	spin_lock_irq(&vcpu->x86.wq.lock);
+	vcpu->x86.mp_state = state;
+	spin_unlock_irq(&vcpu->x86.wq.lock);
+}
+
+/* In HLT, or an application processor that nobody has started. 1: look again. */
+static int sleep(struct npt_vcpu *vcpu)
+{
+	int err;
+
+	npt_vcpu_pull(vcpu);
+	err = npt_lapic_accept(vcpu);
+	if (err)
+		return err;
+	if (vcpu->x86.mp_state == KVM_MP_STATE_RUNNABLE)
+		return 1;
+	if (vcpu->x86.mp_state == KVM_MP_STATE_HALTED && halt_ends(vcpu)) {
+		svm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
+		return 1;
+	}
+	mutex_unlock(&vcpu->cpu_lock);
+	wait_event_interruptible(vcpu->x86.wq, wakes(vcpu));
+	mutex_lock(&vcpu->cpu_lock);
+	return 1;
+}
+
+static int run_loop(struct npt_vcpu *vcpu)
+{
+	int ret;
+
+	for (;;) {
+		ret = handle_requests(vcpu);
+		if (ret <= 0)
+			return ret;
+		if (unlikely(signal_pending(current))) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+		if (unlikely(npt_guest_work_pending())) {
+			mutex_unlock(&vcpu->cpu_lock);
+			ret = npt_guest_work();
+			mutex_lock(&vcpu->cpu_lock);
+			if (ret) {
+				vcpu->run->exit_reason = KVM_EXIT_INTR;
+				return ret;
+			}
+		}
+		if (unlikely(READ_ONCE(vcpu->x86.mp_state) != KVM_MP_STATE_RUNNABLE)) {
+			ret = sleep(vcpu);
+			if (ret <= 0)
+				return ret;
+			continue;
+		}
+		ret = run_once(vcpu);
+		if (ret == 2)
+			continue;
+		if (ret <= 0)
+			return ret;
+		ret = svm_exit(vcpu);
+		if (ret <= 0)
+			return ret;
+	}
+}
+
+static int svm_run(struct npt_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	int ret;
+
+	ret = npt_fpu_load(vcpu);
+	if (ret)
+		return ret;
+	run->exit_reason = KVM_EXIT_UNKNOWN;
+	run->flags = 0;
+	mutex_lock(&vcpu->cpu_lock);
+	ret = 1;
+	if (npt_userspace_pending(vcpu)) {
+		npt_vcpu_pull(vcpu);
+		ret = npt_userspace_complete(vcpu);
+	}
+	if (ret > 0) {
+		if (npt_immediate_exit(run))
+			ret = -EINTR;
+		else
+			ret = run_loop(vcpu);
+	}
+	if (ret == 0)
+		vcpu->cpu.ctr[NPT_CTR_exits_user]++;
+	mutex_unlock(&vcpu->cpu_lock);
+	npt_fpu_put(vcpu);
+
+	run->if_flag = !!(vcpu->regs.rflags & X86_EFLAGS_IF);
+	run->cr8 = vcpu->x86.lapic ? npt_lapic_get_cr8(vcpu) : vcpu->sregs.cr8;
+	run->apic_base = vcpu->sregs.apic_base;
+	run->ready_for_interrupt_injection = !vcpu->x86.lapic && !vcpu->x86.irq.queued &&
+					     !vcpu->x86.irq.injected && !vcpu->x86.exc.injected &&
+					     svm_interrupt_allowed(vcpu);
+	return ret;
+}
+
+static int svm_batch(struct npt_vcpu *vcpu, struct npt_batch *batch)
+{
+	batch->done = 0;
+	batch->failed = 0;
+	/* The processor makes the accesses here, and nobody else. */
+	return -EOPNOTSUPP;
+}
+
+const struct npt_engine_ops npt_engine_svm = {
+	.name = "svm",
+	.id = NPT_ENGINE_SVM,
+	.nested_format = NPT_NESTED_NPT,
+	.nested_levels = host_levels,
+	.features = 0,
+	.hw = true,
+	.probe = svm_probe,
+	.vm_init = svm_vm_init,
+	.vm_destroy = svm_vm_destroy,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_destroy = svm_vcpu_destroy,
+	.run = svm_run,
+	.batch = svm_batch,
+	.pull = svm_pull,
+	.kick_vcpu = svm_kick_vcpu,
+	.kick = svm_kick,
+};
+
+#else /* !NPT_HAVE_SVM */
+
+static int svm_engine_probe(const char **why)
+{
+	*why = "this kernel keeps what guests need (FPU switch, mitigations) for KVM's own modules";
+	return -EOPNOTSUPP;
+}
+
+/* Never picked: the probe says no. */
+const struct npt_engine_ops npt_engine_svm = {
+	.name = "svm",
+	.id = NPT_ENGINE_SVM,
+	.nested_format = NPT_NESTED_NPT,
+	.probe = svm_engine_probe,
+};
+
+#endif
