@@ -172,10 +172,13 @@ struct npt_regs {
 	bool ac;		/* RFLAGS.AC, for SMAP */
 };
 
-/* Pages set aside before the lock is taken, so that nothing allocates under it. */
-#define NPT_CACHE_PAGES 24
-#define NPT_CACHE_SPS 8
-#define NPT_CACHE_DESCS 8
+/*
+ * Set aside before the lock is taken, so that nothing allocates under it: what one
+ * fill of the map, or one of shadow tables, or one root can need.
+ */
+#define NPT_CACHE_PAGES 8	/* shadow: a table and its gfns at 4 levels */
+#define NPT_CACHE_SPS 4
+#define NPT_CACHE_DESCS 5	/* 4 tables and a leaf have a further entry to them */
 struct npt_cache {
 	u32 nr_pages, nr_sps, nr_descs;
 	void *pages[NPT_CACHE_PAGES];

@@ -320,7 +320,7 @@ void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap
 void npt_shadow_recycle(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
-	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, 2 * NPT_CACHE_PAGES);
+	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, 4 * NPT_CACHE_PAGES);
 	u64 freed = 0;
 
 	list_for_each_entry_safe(sp, next, &mmu->sp_active, link) {

@@ -5,14 +5,18 @@
  */
 #include "internal.h"
 
-/* Most pages that one fault can take: map tables, shadow tables, both with a companion. */
+/*
+ * Most pages that are taken under one hold of the lock. A fault that needs the map
+ * filled and then shadow tables takes the lock twice, and fills the cache twice.
+ */
 static u32 pages_needed(const struct npt_mmu *mmu)
 {
-	u32 map = mmu->cfg.nested_levels - 1;
+	/* Below the root: tables of the map, those of the lowest 3 levels with a companion. */
+	static_assert(NPT_CACHE_PAGES >= NPT_MAX_LEVELS - 1 + 3);
+	/* Shadow tables with their gfns. */
+	static_assert(NPT_CACHE_PAGES >= 2 * (NPT_MAX_LEVELS - 1));
 
-	if (mmu->cfg.mode != NPT_MMU_SHADOW)
-		return map;
-	return min_t(u32, 2 * map + 2 * NPT_MAX_LEVELS, NPT_CACHE_PAGES);
+	return mmu->cfg.mode == NPT_MMU_SHADOW ? NPT_CACHE_PAGES : mmu->cfg.nested_levels - 1;
 }
 
 int npt_cache_fill(struct npt_mmu *mmu, struct npt_cache *c)
