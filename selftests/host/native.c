@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "native.h"
@@ -23,6 +24,9 @@ struct block {
 	u16 stack_seg;			/* 0x1a0 */
 	u16 our_data_seg;		/* 0x1a2 */
 	u16 our_stack_seg;		/* 0x1a4 */
+	u16 extra_seg;			/* 0x1a6 */
+	bool running;
+	struct native_fault fault;
 };
 
 static_assert(offsetof(struct block, rsp) == 0x190);
@@ -45,7 +49,7 @@ __asm__("	.text\n"
 "	pushq B + 0x80\n"
 "	popfq\n"
 "	mov B + 0x19e, %ds\n"
-"	mov B + 0x19e, %es\n"
+"	mov B + 0x1a6, %es\n"
 "	mov B + 0, %rax\n"
 "	mov B + 8, %rcx\n"
 "	mov B + 16, %rdx\n"
@@ -90,26 +94,52 @@ __asm__("	.text\n"
 #define DATA	0x2b
 #define CS_16	0x07	/* the first two of the local descriptor table */
 #define DATA_16	0x0f
+#define DS_OWN	0x17	/* those of native_own_segments() */
+#define ES_OWN	0x1f
+#define SS_OWN	0x27
 #define RETURN	(NATIVE_BASE + 0x2000)
 
-/* The instruction did what it must not: say which one it was. */
-static void on_fault(int sig)
+/*
+ * An exception: note it, and go on where the instruction would have ended. Outside
+ * of the instruction: say at least which one it was.
+ */
+static void on_fault(int sig, siginfo_t *info, void *context)
 {
+	greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
 	char text[320];
 	int n;
+
+	if (block->running) {
+		block->running = false;
+		block->fault = (struct native_fault) {
+			.happened = true,
+			.vector = g[REG_TRAPNO],
+			.error = g[REG_ERR],
+			.cr2 = g[REG_CR2],
+			.rip = g[REG_RIP],
+		};
+		g[REG_RIP] = (greg_t)native_back;
+		/* CS, GS, FS, SS */
+		g[REG_CSGSFS] = (g[REG_CSGSFS] & 0xffffffff0000) | CS_64 | (u64)DATA << 48;
+		return;
+	}
 
 	n = snprintf(text, sizeof(text), "# signal %d executing %s\n", sig, test_context);
 	(void)!write(1, text, n);
 	_exit(1);
 }
 
-static bool local_segment(u32 number, u32 base, bool code)
+/* Put @s where its selector says; of code, that it can be read. */
+static bool local_segment(const struct kvm_segment *s)
 {
 	struct user_desc d = {
-		.entry_number = number,
-		.base_addr = base,
-		.limit = 0xffff,
-		.contents = code ? MODIFY_LDT_CONTENTS_CODE : MODIFY_LDT_CONTENTS_DATA,
+		.entry_number = s->selector >> 3,
+		.base_addr = s->base,
+		.limit = s->g ? s->limit >> 12 : s->limit,
+		.limit_in_pages = s->g,
+		.seg_32bit = s->db,
+		.contents = s->type >> 2,
+		.read_exec_only = !(s->type & 2),
 	};
 
 	return !syscall(SYS_modify_ldt, 1, &d, sizeof(d));
@@ -117,7 +147,7 @@ static bool local_segment(u32 number, u32 base, bool code)
 
 static void catch_faults(void)
 {
-	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_ONSTACK };
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_ONSTACK | SA_SIGINFO };
 	static char stack[65536];
 	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
 
@@ -132,6 +162,7 @@ bool native_init(enum npt_cpu_mode mode)
 {
 	static const u8 jump[] = { 0xff, 0x25, 0, 0, 0, 0 };	/* jmp *0(%rip) */
 	u64 back = (u64)native_back;
+	struct kvm_sregs sregs;
 	void *p;
 
 	p = mmap((void *)NATIVE_BASE, NATIVE_DATA + NATIVE_SIZE - NATIVE_BASE,
@@ -146,7 +177,8 @@ bool native_init(enum npt_cpu_mode mode)
 		return !syscall(SYS_arch_prctl, ARCH_SET_GS, NATIVE_GS);
 	if (mode == NPT_MODE_32)
 		return true;
-	return local_segment(0, NATIVE_CODE, true) && local_segment(1, NATIVE_BASE16, false);
+	native_sregs(&sregs, mode);
+	return local_segment(&sregs.cs) && local_segment(&sregs.ds);
 }
 
 void native_sregs(struct kvm_sregs *sregs, enum npt_cpu_mode mode)
@@ -177,6 +209,19 @@ void native_sregs(struct kvm_sregs *sregs, enum npt_cpu_mode mode)
 		sregs->gs.base = NATIVE_GS;
 }
 
+void native_own_segments(struct kvm_sregs *sregs)
+{
+	sregs->ds.selector = DS_OWN;
+	sregs->es.selector = ES_OWN;
+	sregs->ss.selector = SS_OWN;
+}
+
+static void load_segment(const struct kvm_segment *s)
+{
+	if (s->selector >= DS_OWN && s->selector <= SS_OWN && (s->selector & 4))
+		CHECK(local_segment(s), "the segment is refused");
+}
+
 /* What leads back from behind the instruction. */
 static void put_return(u8 *p, enum npt_cpu_mode mode)
 {
@@ -196,22 +241,29 @@ static void put_return(u8 *p, enum npt_cpu_mode mode)
 	p[5] = 0;
 }
 
-void native_run(struct native_regs *regs, const u8 *insn, u32 len, enum npt_cpu_mode mode)
+void native_run(struct native_regs *regs, const u8 *insn, u32 len, enum npt_cpu_mode mode,
+		const struct kvm_sregs *sregs, struct native_fault *fault)
 {
-	struct kvm_sregs sregs;
 	u16 ss, ds;
 
-	native_sregs(&sregs, mode);
+	load_segment(&sregs->ds);
+	load_segment(&sregs->es);
+	load_segment(&sregs->ss);
 	memcpy((void *)NATIVE_CODE, insn, len);
 	put_return((u8 *)NATIVE_CODE + len, mode);
 	block->regs = *regs;
 	block->target = mode == NPT_MODE_16 ? 0 : NATIVE_CODE;
-	block->target_cs = sregs.cs.selector;
-	block->data_seg = sregs.ds.selector;
-	block->stack_seg = sregs.ss.selector;
+	block->target_cs = sregs->cs.selector;
+	block->data_seg = sregs->ds.selector;
+	block->extra_seg = sregs->es.selector;
+	block->stack_seg = sregs->ss.selector;
 	__asm__("mov %%ss, %0; mov %%ds, %1" : "=r" (ss), "=r" (ds));
 	block->our_stack_seg = ss;
 	block->our_data_seg = ds;
+	block->fault.happened = false;
+	block->running = true;
 	native_enter();
+	block->running = false;
 	*regs = block->regs;
+	*fault = block->fault;
 }

@@ -28,12 +28,21 @@ struct native_regs {
 /* The base of GS in 64-bit mode. */
 #define NATIVE_GS	0x1230000UL
 
+/* How the instruction ended. */
+struct native_fault {
+	bool happened;
+	u64 vector, error, cr2, rip;	/* cr2: of a page fault; rip: offset in CS */
+};
+
 /* Get ready; false: this system does not let us run code in @mode. */
 bool native_init(enum npt_cpu_mode mode);
-/* The segments that the instruction runs with. */
+/* Segments for the instruction to run with, */
 void native_sregs(struct kvm_sregs *sregs, enum npt_cpu_mode mode);
+/* of which DS, ES and SS may be changed to anything usable after this. */
+void native_own_segments(struct kvm_sregs *sregs);
 /* Execute @insn, of @len bytes, at NATIVE_CODE; *regs in and out. */
-void native_run(struct native_regs *regs, const u8 *insn, u32 len, enum npt_cpu_mode mode);
+void native_run(struct native_regs *regs, const u8 *insn, u32 len, enum npt_cpu_mode mode,
+		const struct kvm_sregs *sregs, struct native_fault *fault);
 
 /* In assembly: with the registers of the block to the code and back. */
 void native_enter(void);
