@@ -188,7 +188,7 @@ static struct npt_vm *next_to_release(struct npt_watch *watch)
 
 	write_lock(&watch->vms_lock);
 	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
-		/* One whose last user has gone runs nothing and is about to take its tables down. */
+		/* One whose last user has gone runs nothing and is taking its tables down. */
 		if (vm->mem.released || !refcount_inc_not_zero(&vm->users))
 			continue;
 		vm->mem.released = true;

@@ -73,7 +73,7 @@ enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err);
 /* Lock held: where @gpa can be reached now; NULL: it must be brought in first. */
 u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write);
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
-/* A fault of @kind (NPT_CTR_pf_nested, _shadow), by its outcome; one for the guest, by its reason. */
+/* A fault of @kind (NPT_CTR_pf_nested, _shadow) by its outcome; a guest's by its reason. */
 void npt_count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome);
 void npt_count_guest_pf(struct npt_cpu *cpu, u8 verdict);
 

@@ -71,7 +71,7 @@ struct npt_mmu_config {
 	u32 nested_levels;	/* 4 or 5 */
 	u32 leaf_pages;		/* NPT_PAGE_* */
 	u32 max_table_pages;
-	u32 prefetch;		/* a fill of 4K looks at its group of that many, a power of two; 0: not */
+	u32 prefetch;		/* pages of the aligned group that a fill of 4K looks at; 0: none */
 	bool unsync;		/* shadow: leaf tables may go out of sync */
 };
 

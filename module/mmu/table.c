@@ -11,10 +11,11 @@
  */
 static u32 pages_needed(const struct npt_mmu *mmu)
 {
-	/* Below the root: tables of the map, those of the lowest 3 levels with a companion. */
-	static_assert(NPT_CACHE_PAGES >= NPT_MAX_LEVELS - 1 + 3);
-	/* Shadow tables with their gfns. */
-	static_assert(NPT_CACHE_PAGES >= 2 * (NPT_MAX_LEVELS - 1));
+	/*
+	 * Below the root there are 4 tables at the most: shadow tables with their gfns,
+	 * or tables of the map, of which the lowest 3 have a companion.
+	 */
+	BUILD_BUG_ON(2 * (NPT_MAX_LEVELS - 1) > NPT_CACHE_PAGES);
 
 	return mmu->cfg.mode == NPT_MMU_SHADOW ? NPT_CACHE_PAGES : mmu->cfg.nested_levels - 1;
 }
