@@ -309,6 +309,19 @@ static int fail_entry(struct npt_vcpu *vcpu, u64 reason)
 	return 0;
 }
 
+/* A root that changed is read anew even by a processor that keeps what is clean. */
+static void set_root(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 *at = svm->nested ? &svm->vmcb->nested_cr3 : &svm->vmcb->cr3;
+	u64 root = npt_hw_root(&vcpu->cpu);
+
+	if (*at == root)
+		return;
+	*at = root;
+	svm->clean &= ~(svm->nested ? SVM_CLEAN_NP : SVM_CLEAN_CR);
+}
+
 /* One stay in the guest. 1: it was there, see the VMCB; 2: not yet; 0 or less: out. */
 static int run_once(struct npt_vcpu *vcpu)
 {
@@ -321,10 +334,7 @@ static int run_once(struct npt_vcpu *vcpu)
 		return err;
 	if (npt_vm_dead(vcpu->vm))
 		return -EIO;
-	if (!svm->nested)
-		svm->vmcb->cr3 = npt_hw_root(&vcpu->cpu);
-	else
-		svm->vmcb->nested_cr3 = npt_hw_root(&vcpu->cpu);
+	set_root(vcpu);
 	if (vcpu->x86.lapic)
 		set_tpr(vcpu);
 
@@ -540,6 +550,7 @@ const struct npt_engine_ops npt_engine_svm = {
 	.nested_format = NPT_NESTED_NPT,
 	.nested_levels = host_levels,
 	.features = 0,
+	.prefetch = 8,
 	.hw = true,
 	.probe = svm_probe,
 	.vm_init = svm_vm_init,
