@@ -162,8 +162,9 @@ free:
 
 void npt_vcpu_destroy(struct npt_vcpu *vcpu)
 {
-	vcpu->vm->engine->vcpu_destroy(vcpu);
+	/* Its timer may kick the engine until then. */
 	npt_lapic_destroy(vcpu);
+	vcpu->vm->engine->vcpu_destroy(vcpu);
 	npt_fpu_free(vcpu);
 	npt_emulate_free(vcpu);
 	kvfree(vcpu->x86.cpuid);

@@ -56,8 +56,8 @@ static u64 deadline_to_ns(const struct npt_lapic *lapic, u64 deadline)
 	npt_apic_clock(&lapic->apic, &now);
 	if (deadline > now.tsc)
 		left = min(deadline - now.tsc, khz * MAX_DEADLINE_MS);
-	/* If it comes a little early, it is set again. */
-	return now.ns + left * NSEC_PER_MSEC / khz;
+	/* If the clocks drift and it comes early, it is set again. */
+	return now.ns + DIV_ROUND_UP(left * NSEC_PER_MSEC, khz);
 }
 
 /* Own thread, under lapic->lock. */
