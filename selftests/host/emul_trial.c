@@ -130,7 +130,7 @@ static void run_emulated(const struct trial *t, struct machine *m)
 	m->regs.rip = start;
 	memcpy(m->xmm, t->in.xmm, sizeof(m->xmm));
 	memcpy(m->data, t->data, sizeof(m->data));
-	CHECK_EQ(npt_emul_mode(&t->sregs, t->in.rflags, true, true), t->mode, "mode");
+	CHECK_EQ(npt_emul_mode(&t->sregs, true), t->mode, "mode");
 	len = npt_insn_decode(&m->e.insn, t->bytes, t->n, t->mode);
 	CHECK_EQ(len, t->n, "length");
 	do {

@@ -11,13 +11,11 @@
 /* Tries of a locked operation before the guest is let run on and try by itself. */
 #define MAX_TRIES 100
 
-enum npt_cpu_mode npt_emul_mode(const struct kvm_sregs *sregs, u64 rflags, bool protect,
-				bool long_mode)
+enum npt_cpu_mode npt_emul_mode(const struct kvm_sregs *sregs, bool long_mode)
 {
-	if (!protect || (rflags & X86_EFLAGS_VM))
-		return NPT_MODE_16;
 	if (long_mode && sregs->cs.l)
 		return NPT_MODE_64;
+	/* In real mode too: D may be left over from protected mode. */
 	return sregs->cs.db ? NPT_MODE_32 : NPT_MODE_16;
 }
 

@@ -21,8 +21,9 @@ struct npt_vcpu;
 
 /*
  * All of these run in the vCPU's thread, under vcpu->mutex and vcpu->cpu_lock,
- * may sleep, and want the state pulled (npt_vcpu_pull()) by the caller. What
- * they change they mark in x86.dirty. They return
+ * may sleep, and want the state pulled (npt_vcpu_pull()) by the caller, but for
+ * npt_io() without string, which looks at vcpu->regs alone. What they change
+ * they mark in x86.dirty. They return
  *   1   go on: the instruction is done, or part of a repeated one, or an
  *       exception is queued, or something has changed so that the guest should
  *       just try again
@@ -138,8 +139,7 @@ struct npt_emul {
 /* Execute e->insn, which has been decoded, or one element of it if it is repeated. */
 enum npt_emul_end npt_emul_step(struct npt_emul *e);
 
-/* The mode that these segments and registers make. */
-enum npt_cpu_mode npt_emul_mode(const struct kvm_sregs *sregs, u64 rflags, bool protect,
-				bool long_mode);
+/* The mode that the code segment makes; @long_mode: EFER.LMA. */
+enum npt_cpu_mode npt_emul_mode(const struct kvm_sregs *sregs, bool long_mode);
 
 #endif /* NPT_EMULATE_H */

@@ -46,7 +46,7 @@ void npt_emul_begin(struct npt_vcpu_emul *v, struct npt_vcpu *vcpu, const struct
 		.ops = ops,
 		.regs = &vcpu->regs,
 		.sregs = &vcpu->sregs,
-		.mode = npt_emul_mode(&vcpu->sregs, rflags, protect, r->efer & NPT_EFER_LMA),
+		.mode = npt_emul_mode(&vcpu->sregs, r->efer & NPT_EFER_LMA),
 		.va_bits = r->cr4 & NPT_CR4_LA57 ? 57 : 48,
 		.protect = protect && !(rflags & X86_EFLAGS_VM),
 		.align = (r->cr0 & CR0_AM) && (rflags & X86_EFLAGS_AC) && user(vcpu),

@@ -19,7 +19,7 @@ static void exit_io(struct npt_vcpu *vcpu, const struct npt_io *io, u32 count)
 	vcpu->x86.pio = (struct npt_pio) {
 		.waiting = true,
 		.count = count,
-		.rip = npt_linear_rip(vcpu),
+		.rip = vcpu->regs.rip,
 		.io = *io,
 	};
 	run->exit_reason = KVM_EXIT_IO;
@@ -254,7 +254,7 @@ int npt_io_complete(struct npt_vcpu *vcpu)
 	u64 value = 0;
 
 	vcpu->x86.pio.waiting = false;
-	if (pio.rip != npt_linear_rip(vcpu))
+	if (pio.rip != vcpu->regs.rip)
 		return 1;
 	if (pio.io.string)
 		return string_complete(vcpu, &pio);

@@ -87,7 +87,7 @@ struct npt_io {
 struct npt_pio {
 	bool waiting;
 	u32 count;		/* elements in the vCPU's pio page */
-	u64 rip;		/* linear address of the instruction */
+	u64 rip;		/* of the instruction */
 	struct npt_io io;
 };
 
