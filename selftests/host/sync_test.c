@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest tables that change under their shadows, one step at a time: cases that
+ * random steps come by too seldom, each with what a processor would do.
+ */
+#include "host_env.h"
+#include "map_check.h"
+#include "laws.h"
+#include "test.h"
+
+#define ROOT	0x1000ull	/* 4-level tables */
+#define PDPT	0x2000ull
+#define PD	0x3000ull
+#define TABLE	0x4000ull	/* the page table that changes: PD[0], and later PD[1] */
+#define WINDOW	0x5000ull	/* PD[2]: maps the pages below WINDOW_PAGES where they are */
+#define WINDOW_PAGES 16
+#define PAGE_A	0x10000ull
+#define PAGE_B	0x11000ull
+
+#define GVA(pd, pt)	((pd) * 0x200000ull + (pt) * 0x1000ull)
+#define LEAF	5		/* the entry of TABLE that is looked at */
+#define X	GVA(0, LEAF)
+#define Y	GVA(1, LEAF)	/* the same entry by another directory entry */
+#define Z	GVA(512, LEAF)	/* and by another directory pointer */
+#define AT(gpa)	(GVA(2, 0) + (gpa))	/* where the window shows a table */
+
+#define P 1ull
+#define W 2ull
+#define U 4ull
+#define A 0x20ull
+#define D 0x40ull
+#define KERNEL (P | W | A | D)
+#define USER (KERNEL | U)
+
+struct scene {
+	struct env env;
+	struct npt_cpu *cpu;
+};
+
+static void put(struct scene *s, u64 table, unsigned int i, u64 e)
+{
+	memcpy(env_ptr(&s->env, table + i * 8), &e, 8);
+}
+
+static void open_scene(struct scene *s, bool unsync, const struct npt_tlb_model *tlb)
+{
+	struct npt_mmu_config cfg = env_config(NPT_MMU_SHADOW);
+	struct npt_regs regs = {
+		.cr0 = REF_CR0_PE | REF_CR0_PG | REF_CR0_WP, .cr3 = ROOT,
+		.cr4 = REF_CR4_PAE | REF_CR4_SMAP, .efer = REF_EFER_LME | REF_EFER_LMA,
+	};
+	unsigned int i;
+
+	cfg.unsync = unsync;
+	CHECK(!env_init(&s->env, &cfg, NULL), "npt_mmu_init() failed");
+	env_add_slot(&s->env, 0, 2 << 20, NPT_SIZE_4K, false);
+	CHECK(!env_add_cpu(&s->env, tlb), "npt_cpu_init() failed");
+	s->cpu = s->env.cpu[0];
+	put(s, ROOT, 0, PDPT | USER);
+	put(s, PDPT, 0, PD | USER);
+	put(s, PD, 0, TABLE | USER);
+	put(s, PD, 2, WINDOW | USER);
+	put(s, TABLE, LEAF, PAGE_A | KERNEL);
+	put(s, TABLE, LEAF + 1, PAGE_A | KERNEL);
+	for (i = 0; i < WINDOW_PAGES; i++)
+		put(s, WINDOW, i, i * 0x1000ull | KERNEL);
+	CHECK(!npt_cpu_set_regs(s->cpu, &regs), "set_regs");
+}
+
+static void close_scene(struct scene *s)
+{
+	map_check(&s->env);
+	laws_check(&s->env);
+	env_destroy_clean(&s->env);
+}
+
+/* A supervisor's access must end as the guest's tables say now. Gives its source. */
+static unsigned int look(struct scene *s, u64 gva, unsigned int op)
+{
+	struct npt_access_result res;
+	struct env_answer want;
+	struct ref_out ref;
+
+	env_ref(s->cpu, gva, op, false, &ref);
+	env_answer(&s->env, &ref, op, &want);
+	env_access(s->cpu, gva, op, false, &res);
+	CHECK_EQ(res.status, want.status, "status");
+	CHECK_EQ(res.error_code, want.error, "error code");
+	if (!want.status)
+		CHECK_EQ(res.gpa, want.gpa, "gpa");
+	test_cases++;
+	return res.source;
+}
+
+/* The guest writes an entry of one of its tables through the window. */
+static void change(struct scene *s, u64 table, unsigned int i, u64 e)
+{
+	struct npt_access_result res;
+
+	env_data(s->cpu, AT(table) + i * 8, NPT_OP_WRITE, 0, &e, 8, &res);
+	CHECK_EQ(res.status, NPT_STATUS_OK, "status of the guest's write");
+	CHECK_EQ(*(u64 *)env_ptr(&s->env, table + i * 8), e, "entry written");
+}
+
+static void must_be_unsync(struct scene *s)
+{
+	CHECK_EQ(s->env.mmu.ctr[NPT_CTR_mmu_unsync], 1, "tables out of sync");
+}
+
+/*
+ * A page turns from the kernel's to the user's, or back, in a table that is out of
+ * sync; then the guest says INVLPG, or flushes everything. A shadow leaf that
+ * grants less is as wrong as one that grants more: SMAP.
+ */
+static void user_bit(void)
+{
+	static const u64 from[] = { KERNEL, USER }, to[] = { USER, KERNEL };
+	unsigned int i, flush;
+	struct scene s;
+
+	for (i = 0; i < 2; i++)
+		for (flush = 0; flush < 2; flush++) {
+			open_scene(&s, true, NULL);
+			put(&s, TABLE, LEAF, PAGE_A | from[i]);
+			look(&s, X, NPT_OP_READ);
+			/* the table is shadowed even if X itself was denied */
+			look(&s, X + 0x1000, NPT_OP_READ);
+			change(&s, TABLE, LEAF, PAGE_A | to[i]);
+			must_be_unsync(&s);
+			env_op(s.cpu, flush ? NPT_OP_FLUSH : NPT_OP_INVLPG, flush ? 0 : X);
+			look(&s, X, NPT_OP_READ);
+			close_scene(&s);
+		}
+}
+
+/*
+ * A table that is out of sync gets a second way to it. No TLB can hold anything of
+ * that way, and no INVLPG is due: what is read there is what the table says now.
+ */
+static void second_way(void)
+{
+	static const struct {
+		u64 table, entry, gva;
+	} ways[] = {
+		{ PD, TABLE | USER, Y }, { PDPT, PD | USER, Z },
+	};
+	struct scene s;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		open_scene(&s, true, NULL);
+		look(&s, X, NPT_OP_READ);
+		change(&s, TABLE, LEAF, PAGE_B | KERNEL);
+		must_be_unsync(&s);
+		change(&s, ways[i].table, 1, ways[i].entry);
+		must_be_unsync(&s);
+		/* another entry first: a fault at the stale one would mend it in passing */
+		look(&s, ways[i].gva + 0x1000, NPT_OP_READ);
+		look(&s, ways[i].gva, NPT_OP_READ);
+		close_scene(&s);
+	}
+}
+
+static const struct npt_tlb_model small_tlb = {
+	.size = sizeof(small_tlb),
+	.tlb[0] = { .level = 1, .kinds = NPT_TLB_DATA, .pages = NPT_PAGE_4K,
+		    .entries = 64, .ways = 4 },
+};
+
+/* A page that a TLB lets the guest write is shadowed: the next write must be seen. */
+static void shadowed_in_tlb(void)
+{
+	u64 faults;
+	struct scene s;
+
+	open_scene(&s, true, &small_tlb);
+	look(&s, AT(TABLE), NPT_OP_WRITE);
+	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_L1, "source of the second write");
+	look(&s, X, NPT_OP_READ);
+	faults = s.cpu->ctr[NPT_CTR_pf_shadow];
+	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_WALK, "source of a write to a table");
+	CHECK_EQ(s.cpu->ctr[NPT_CTR_pf_shadow] - faults, 1, "faults of a write to a table");
+	close_scene(&s);
+}
+
+/* The same where no shadow leaf lets it any more, because the guest took it away. */
+static void shadowed_in_stale_tlb(void)
+{
+	u64 faults;
+	struct scene s;
+
+	open_scene(&s, false, &small_tlb);
+	look(&s, AT(TABLE), NPT_OP_WRITE);
+	change(&s, WINDOW, TABLE >> 12, PAGE_B | KERNEL);
+	/* no INVLPG yet: the old translation may serve until then */
+	look(&s, X, NPT_OP_READ);
+	faults = s.cpu->ctr[NPT_CTR_pf_shadow];
+	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_WALK, "source of a stale write");
+	CHECK_EQ(s.cpu->ctr[NPT_CTR_pf_shadow] - faults, 1, "faults of a stale write");
+	close_scene(&s);
+}
+
+static const struct test tests[] = {
+	{ "sync.user_bit", user_bit },
+	{ "sync.second_way", second_way },
+	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
+	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
+};
+
+int main(void)
+{
+	return test_main(tests, ARRAY_SIZE(tests));
+}
