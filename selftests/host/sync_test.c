@@ -178,7 +178,7 @@ static void shadowed_in_tlb(void)
 	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_L1, "source of the second write");
 	look(&s, X, NPT_OP_READ);
 	faults = s.cpu->ctr[NPT_CTR_pf_shadow];
-	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_WALK, "source of a write to a table");
+	CHECK_EQ(look(&s, AT(TABLE), NPT_OP_WRITE), NPT_SOURCE_WALK, "source of a table write");
 	CHECK_EQ(s.cpu->ctr[NPT_CTR_pf_shadow] - faults, 1, "faults of a write to a table");
 	close_scene(&s);
 }
