@@ -55,7 +55,8 @@ void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 	(*flush_counter(cpu, f->reason))++;
 	switch (f->scope) {
 	case NPT_FLUSH_TAG:
-		npt_tlb_flush_pcid(cpu->tlb, f->pcid);
+		/* A TLB that tags nothing holds all entries as those of PCID 0. */
+		npt_tlb_flush_pcid(cpu->tlb, cpu->pcid_tagged ? f->pcid : 0);
 		break;
 	case NPT_FLUSH_ADDRESS:
 		flush_address(cpu, f->gva);

@@ -200,11 +200,39 @@ static void shadowed_in_stale_tlb(void)
 	close_scene(&s);
 }
 
+/* A flush of the PCID in use reaches its entries, whether or not the TLB tags them. */
+static void flush_of_tag(void)
+{
+	struct npt_pending_flush f = { .scope = NPT_FLUSH_TAG, .pcid = 7, .reason = NPT_FL_USER };
+	struct npt_tlb_model model = small_tlb;
+	struct npt_regs regs;
+	struct scene s;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		model.flags = i & 1 ? NPT_TLB_PCID : 0;
+		open_scene(&s, true, &model);
+		regs = s.cpu->regs;
+		regs.cr3 |= f.pcid;
+		regs.cr4 |= REF_CR4_PCIDE;
+		CHECK(!npt_cpu_set_regs(s.cpu, &regs), "set_regs");
+		look(&s, X, NPT_OP_READ);
+		CHECK_EQ(look(&s, X, NPT_OP_READ), NPT_SOURCE_L1, "source before the flush");
+		if (i & 2)
+			npt_cpu_flush_async(s.cpu, &f);
+		else
+			npt_cpu_flush(s.cpu, &f);
+		CHECK_EQ(look(&s, X, NPT_OP_READ), NPT_SOURCE_WALK, "source after it");
+		close_scene(&s);
+	}
+}
+
 static const struct test tests[] = {
 	{ "sync.user_bit", user_bit },
 	{ "sync.second_way", second_way },
 	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
+	{ "sync.flush_of_tag", flush_of_tag },
 };
 
 int main(void)
