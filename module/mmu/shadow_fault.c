@@ -361,20 +361,25 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 	struct npt_sp *sp = cpu->shadow_root;
 	enum npt_fault_outcome outcome;
 	unsigned int target, l, i = 0;
-	u64 rights, span, gfn;
+	u64 rights, span, gfn, old;
+	bool linked = false;
 
 	target = leaf_level(cpu, w);
 	for (l = f->levels; ; l--) {
 		union npt_role role;
+		u64 *entry;
 
 		i = (gva >> f->level[l].shift) & f->level[l].index_mask;
 		sp->writes = 0;
 		if (l == target)
 			break;
 		role = child_role(cpu, w, l, gva, &gfn);
+		entry = &sp->spt[i];
+		old = *entry;
 		sp = step_down(cpu, sp, i, gfn, role);
 		if (!sp)
 			return NPT_FAULT_ERROR;
+		linked |= *entry != old;
 		/* A table that was just shadowed may forbid the large leaf. */
 		target = leaf_level(cpu, w);
 	}
@@ -382,6 +387,9 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 	span = BIT_ULL(f->level[l].shift);
 	set_leaf(cpu, sp, i, (w->gpa & ~(span - 1)) >> 12, w->hpa & ~(span - 1), w,
 		 rights, &outcome);
+	/* The leaf may have been there: what was missing is the way to it. */
+	if (linked && outcome == NPT_FAULT_SPURIOUS)
+		outcome = NPT_FAULT_FIXED;
 	if (cpu->mmu->cfg.prefetch && l == 1)
 		prefetch_leaves(cpu, sp, i, w);
 	return outcome;

@@ -82,6 +82,12 @@ static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, u32 error,
 		out->emulated = true;
 		out->faults++;
 		return false;
+	case NPT_FAULT_SPURIOUS:
+		/* Nobody else runs, and there is no TLB: what was denied must have changed. */
+		CHECK(!npt_shadow_root_fits(cpu), "gva %#llx op %u error %#x: nothing to mend",
+		      gva, op, error);
+		/* The host took the root away meanwhile. */
+		fallthrough;
 	default:
 		out->faults++;
 		return true;
