@@ -4,7 +4,7 @@
  * userspace/guests/probe.c runs on a processor, with the same words on stdout.
  *
  *   probe_test                          native, shadow and nested agree (TAP)
- *   probe_test MODE [FIRST LAST STRIDE [records]]   print as the guest does
+ *   probe_test MODE [FIRST LAST STRIDE EVERY [records]]   print as the guest does
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -165,7 +165,8 @@ static void run_cases(struct probe *p, const struct probe_block *b, unsigned int
 		die("batch");
 }
 
-static void run_block(struct probe *p, unsigned int number, struct probe_sum *sum, bool records)
+static void run_block(struct probe *p, unsigned int number, unsigned int every,
+		      struct probe_sum *sum, bool records)
 {
 	struct probe_block b = probe_block(number);
 	unsigned int i, k;
@@ -176,12 +177,12 @@ static void run_block(struct probe *p, unsigned int number, struct probe_sum *su
 	for (i = 0; i < PROBE_CASES; i += BATCH) {
 		run_cases(p, &b, i);
 		for (k = 0; k < BATCH; k++) {
+			if ((i + k) % every != number % every)
+				continue;
 			r = get_case(p, &b, k);
 			probe_add(sum, r);
-			if (records && k % 8 == 0)
-				printf("%04x:", i + k);
 			if (records)
-				printf(" %06x%s", r, k % 8 == 7 ? "\n" : "");
+				printf("%04x %06x\n", i + k, r);
 		}
 	}
 }
@@ -196,17 +197,18 @@ static int print_blocks(struct probe *p, int argc, char **argv)
 {
 	unsigned int first = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
 	unsigned int last = argc > 3 ? strtoul(argv[3], NULL, 0) : PROBE_BLOCKS - 1;
-	unsigned int stride = argc > 4 ? strtoul(argv[4], NULL, 0) : 1, i;
+	unsigned int stride = argc > 4 ? strtoul(argv[4], NULL, 0) : 1;
+	unsigned int every = argc > 5 ? strtoul(argv[5], NULL, 0) : 1, i;
 	int mmu = npt_mmu_by_name(argv[1]);
 	struct probe_sum sum;
 
-	if (mmu < 0 || last >= PROBE_BLOCKS || !stride) {
-		fprintf(stderr, "usage: probe_test [MODE [FIRST LAST STRIDE [records]]]\n");
+	if (mmu < 0 || last >= PROBE_BLOCKS || !stride || !every) {
+		fprintf(stderr, "usage: probe_test [MODE [FIRST LAST STRIDE EVERY [records]]]\n");
 		return 2;
 	}
 	probe_open(p, mmu);
 	for (i = first; i <= last; i += stride) {
-		run_block(p, i, &sum, argc > 5);
+		run_block(p, i, every, &sum, argc > 6);
 		print_block(i, &sum);
 	}
 	probe_close(p);
@@ -224,7 +226,7 @@ static int compare_modes(struct probe *p)
 	for (m = 0; m < 3; m++) {
 		probe_open(p, modes[m]);
 		for (i = bad = 0; i < PROBE_BLOCKS; i += 11) {
-			run_block(p, i, &sum[m][i], false);
+			run_block(p, i, 1, &sum[m][i], false);
 			if (sum[m][i].digest == sum[0][i].digest &&
 			    sum[m][i].faults == sum[0][i].faults && !sum[m][i].no_p)
 				continue;
