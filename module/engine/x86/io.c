@@ -193,15 +193,17 @@ static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 	u32 n;
 
 	string_begin(&s, vcpu, &decoded);
-	if (string_empty(&s))
-		return npt_insn_done(vcpu, io->next_rip);
-	if (!io->in && io->seg == NPT_NO_REG) {
+	/* No segment without decode assists; QEMU's processor gives no address size either. */
+	if ((!io->in && io->seg == NPT_NO_REG) || !io->asize) {
 		ret = npt_emul_fetch(&s.v, bytes, &n);
 		if (ret <= 0)
 			return ret;
 		decoded.seg = s.v.e.insn.seg;
-		s.seg = decoded.seg;
+		decoded.asize = s.v.e.insn.asize;
+		string_begin(&s, vcpu, &decoded);
 	}
+	if (string_empty(&s))
+		return npt_insn_done(vcpu, io->next_rip);
 	end = find_elements(&s);
 	if (!end)
 		end = io->in ? may_write(&s) : transfer(&s);
