@@ -264,9 +264,14 @@ TEST_F(state, emulated_cpuid)
 	EXPECT_EQ(-EFAULT, call(self->dev, KVM_GET_EMULATED_CPUID, BAD_PTR));
 }
 
+#define OSXSAVE (1U << 27)
+
 TEST_F(state, cpuid_round_trip)
 {
+	struct kvm_cpuid_entry2 *e;
 	static struct cpuid c, got;
+	struct kvm_sregs s;
+	uint32_t i;
 
 	NEED_ENGINE();
 	got.head.nent = 0;
@@ -276,7 +281,20 @@ TEST_F(state, cpuid_round_trip)
 	got.head.nent = ROOM;
 	ASSERT_EQ(0, call(self->vcpu, KVM_GET_CPUID2, &got));
 	EXPECT_EQ(c.head.nent, got.head.nent);
-	EXPECT_EQ(0, memcmp(c.ent, got.ent, c.head.nent * sizeof(c.ent[0])));
+	for (i = 0; i < c.head.nent; i++)
+		if (c.ent[i].function != 0xd)
+			EXPECT_EQ(0, memcmp(&c.ent[i], &got.ent[i], sizeof(c.ent[i])));
+	/* Sizes follow XCR0, which has the x87 alone; OSXSAVE follows CR4. */
+	e = find_cpuid(&got, 0xd, 0);
+	if (e && e->eax)
+		EXPECT_EQ(576, e->ebx);
+	EXPECT_EQ(0, find_cpuid(&got, 1, 0)->ecx & OSXSAVE);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	s.cr4 |= 1 << 18;
+	if (!call(self->vcpu, KVM_SET_SREGS, &s)) {
+		ASSERT_EQ(0, call(self->vcpu, KVM_GET_CPUID2, &got));
+		EXPECT_NE(0, find_cpuid(&got, 1, 0)->ecx & OSXSAVE);
+	}
 
 	got.head.nent = c.head.nent - 1;
 	EXPECT_EQ(-E2BIG, call(self->vcpu, KVM_GET_CPUID2, &got));
@@ -315,6 +333,25 @@ TEST_F(state, cpuid_refused)
 	EXPECT_EQ(-EINVAL, call(self->vcpu, KVM_SET_CPUID2, &c));
 	c.ent[0].eax = 40 | 48 << 8;
 	EXPECT_EQ(0, call(self->vcpu, KVM_SET_CPUID2, &c));
+}
+
+/* Once the guest has run, it keeps its processor. */
+TEST_F(state, cpuid_is_kept)
+{
+	bool hw = variant->engine != NPT_ENGINE_SOFT;
+	static struct cpuid c;
+
+	NEED_ENGINE();
+
+	ASSERT_EQ(0, give_offered_cpuid(self->dev, self->vcpu, &c));
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	EXPECT_EQ(0, call(self->vcpu, KVM_SET_CPUID2, &c));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_CPUID2, &c));
+	EXPECT_EQ(0, call(self->vcpu, KVM_SET_CPUID2, &c));
+	find_cpuid(&c, 1, 0)->ecx ^= 1;
+	EXPECT_EQ(hw ? -EINVAL : 0, call(self->vcpu, KVM_SET_CPUID2, &c));
 }
 
 /* CR4 may have what CPUID tells of, where a processor obeys CR4. */

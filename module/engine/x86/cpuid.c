@@ -578,7 +578,7 @@ u64 npt_guest_xcr0_bits(const struct npt_vcpu *vcpu)
 }
 
 /* Bits that tell of control registers, and the vCPU's own number. */
-static void follow_state(struct npt_vcpu *vcpu, struct kvm_cpuid_entry2 *e)
+static void follow_state(const struct npt_vcpu *vcpu, struct kvm_cpuid_entry2 *e)
 {
 	u64 cr4 = vcpu->cpu.regs.cr4;
 
@@ -637,13 +637,6 @@ static u64 read_features(struct npt_cpuid *c)
 
 /* --- calls -------------------------------------------------------------- */
 
-static int copy_list(struct kvm_cpuid2 __user *arg, const struct kvm_cpuid_entry2 *ent, u32 n)
-{
-	if (copy_to_user(arg->entries, ent, n * sizeof(*ent)) || put_user(n, &arg->nent))
-		return -EFAULT;
-	return 0;
-}
-
 /* The header alone is copied by the table; entries are behind it. */
 long npt_dev_get_supported_cpuid(struct npt_call *call)
 {
@@ -658,8 +651,9 @@ long npt_dev_get_supported_cpuid(struct npt_call *call)
 	if (!ent)
 		return -ENOMEM;
 	err = npt_cpuid_supported(ent, min_t(u32, nent, NPT_MAX_CPUID), &n);
-	if (!err)
-		err = copy_list(arg, ent, n);
+	if (!err && (copy_to_user(arg->entries, ent, n * sizeof(*ent)) ||
+		     put_user(n, &arg->nent)))
+		err = -EFAULT;
 	kvfree(ent);
 	return err;
 }
@@ -705,10 +699,32 @@ static bool cpuid_valid(struct npt_cpuid *c)
 	return !virt || virt == 48 || virt == 57;
 }
 
-/* Once the vCPU has run, the guest knows its processor: only the same again is taken. */
-static bool same_cpuid(const struct npt_cpuid *a, const struct npt_cpuid *b)
+/* An entry as the guest sees it now, which is how user space is given it too. */
+static struct kvm_cpuid_entry2 live_entry(const struct npt_vcpu *vcpu,
+					  const struct kvm_cpuid_entry2 *e)
 {
-	return a && a->nr == b->nr && !memcmp(a->ent, b->ent, a->nr * sizeof(a->ent[0]));
+	struct kvm_cpuid_entry2 live = *e;
+
+	follow_state(vcpu, &live);
+	return live;
+}
+
+/* Once the vCPU has run, the guest knows its processor: only the same again is taken. */
+static bool same_cpuid(const struct npt_vcpu *vcpu, const struct npt_cpuid *new)
+{
+	const struct npt_cpuid *old = vcpu->x86.cpuid;
+	struct kvm_cpuid_entry2 a, b;
+	u32 i;
+
+	if (!old || old->nr != new->nr)
+		return false;
+	for (i = 0; i < old->nr; i++) {
+		a = live_entry(vcpu, &old->ent[i]);
+		b = live_entry(vcpu, &new->ent[i]);
+		if (memcmp(&a, &b, sizeof(a)))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -735,7 +751,7 @@ long npt_vcpu_set_cpuid2(struct npt_call *call)
 
 	if (IS_ERR(c))
 		return PTR_ERR(c);
-	if (!cpuid_valid(c) || (vcpu->x86.ran && !same_cpuid(vcpu->x86.cpuid, c))) {
+	if (!cpuid_valid(c) || (vcpu->x86.ran && !same_cpuid(vcpu, c))) {
 		kvfree(c);
 		return -EINVAL;
 	}
@@ -752,13 +768,17 @@ long npt_vcpu_get_cpuid2(struct npt_call *call)
 	struct kvm_cpuid2 __user *arg = (void __user *)call->val;
 	const struct npt_vcpu *vcpu = call->obj;
 	const struct npt_cpuid *c = vcpu->x86.cpuid;
-	u32 nent, nr = c ? c->nr : 0;
+	u32 i, nent, nr = c ? c->nr : 0;
+	struct kvm_cpuid_entry2 live;
 
 	if (get_user(nent, &arg->nent))
 		return -EFAULT;
 	if (nent < nr)
 		return -E2BIG;
-	if (!c)
-		return put_user(0, &arg->nent) ? -EFAULT : 0;
-	return copy_list(arg, c->ent, nr);
+	for (i = 0; i < nr; i++) {
+		live = live_entry(vcpu, &c->ent[i]);
+		if (copy_to_user(&arg->entries[i], &live, sizeof(live)))
+			return -EFAULT;
+	}
+	return put_user(nr, &arg->nent) ? -EFAULT : 0;
 }
