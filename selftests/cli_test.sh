@@ -113,7 +113,27 @@ check "completion of objects after -j" completes replay npt -j rep
 check "completion of commands" completes convert npt trace co
 check "completion of options" completes --in-process npt replay --in
 check "completion of values" completes shadow npt replay --mmu sh
+check "completion of engines" completes svm npt run --engine s
 check "completion of help" completes walk npt help wa
+
+# --- run, as far as it goes without a device ---
+
+printf '\364' > "$tap_tmp/guest"
+check "run: no guest" fails 2 "the guest is missing" run
+check "run: no such file" fails 1 "No such file" run "$tap_tmp/nothing"
+check "run: a folder" fails 1 "expected a file" run "$tap_tmp"
+check "run: bad size" fails 2 "expected a size" run --mem 12X "$tap_tmp/guest"
+check "run: a size that wraps" fails 2 "expected a size" run --mem 99999999999T "$tap_tmp/guest"
+check "run: no vCPUs" fails 2 "from 1 to 254" run --smp 0 "$tap_tmp/guest"
+check "run: bad engine" fails 2 "expected auto, soft, svm or vmx" run --engine tcg "$tap_tmp/guest"
+check "run: bad mode" fails 2 "expected nested or shadow" run --mmu native "$tap_tmp/guest"
+check "run: bad page size" fails 2 "expected 4k, 2m or 1g" run --page 4m "$tap_tmp/guest"
+check "run: bad format" fails 2 "expected auto, flat" run --format pe "$tap_tmp/guest"
+check "run: an address for ELF" fails 2 "are for flat files" run --format elf --load 0 "$tap_tmp/guest"
+check "run: an entry above 1 MiB" fails 2 "from 0 to 1048575" run --entry 0x100000 "$tap_tmp/guest"
+check "run: a device that is none" fails 1 "does not take KVM's calls" \
+	run --device /dev/null "$tap_tmp/guest"
+check "run: a device that is not there" fails 3 "No such file" run --device /dev/nothing "$tap_tmp/guest"
 
 # --- without the module ---
 
