@@ -508,8 +508,6 @@ static int svm_run(struct npt_vcpu *vcpu)
 	ret = npt_fpu_load(vcpu);
 	if (ret)
 		return ret;
-	run->exit_reason = KVM_EXIT_UNKNOWN;
-	run->flags = 0;
 	mutex_lock(&vcpu->cpu_lock);
 	ret = 1;
 	if (npt_userspace_pending(vcpu)) {
@@ -517,10 +515,14 @@ static int svm_run(struct npt_vcpu *vcpu)
 		ret = npt_userspace_complete(vcpu);
 	}
 	if (ret > 0) {
-		if (npt_immediate_exit(run))
+		/* To complete what the last run asked for is no new exit. */
+		if (npt_immediate_exit(run)) {
 			ret = -EINTR;
-		else
+		} else {
+			run->exit_reason = KVM_EXIT_UNKNOWN;
+			run->flags = 0;
 			ret = run_loop(vcpu);
+		}
 	}
 	if (ret == 0)
 		vcpu->cpu.ctr[NPT_CTR_exits_user]++;
