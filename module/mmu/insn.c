@@ -19,12 +19,13 @@ static bool exchange16(void *p, const void *old, const void *new)
 	return equal;
 }
 
-#define EXCHANGE(type, p, old, new) ({				\
-	type __old, __new;					\
-								\
-	memcpy(&__old, old, sizeof(type));			\
-	memcpy(&__new, new, sizeof(type));			\
-	cmpxchg((type *)(p), __old, __new) == __old;		\
+/* cmpxchg() has names of its own within: o and n are none of them. */
+#define EXCHANGE(type, p, old, new) ({			\
+	type o, n;					\
+							\
+	memcpy(&o, old, sizeof(type));			\
+	memcpy(&n, new, sizeof(type));			\
+	cmpxchg((type *)(p), o, n) == o;		\
 })
 
 static bool exchange(u8 *p, const void *old, const void *new, u32 len)
