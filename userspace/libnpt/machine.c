@@ -38,7 +38,8 @@ static int create_vm(struct npt_machine *m, struct npt_device *dev)
 	int ret;
 
 	if (npt_device_is_inproc(dev))
-		return npt_set_error(-EOPNOTSUPP, "machine: the core in this process runs no guests");
+		return npt_set_error(-EOPNOTSUPP,
+				     "machine: the core in this process runs no guests");
 	ret = npt_vm_create(dev, m->opts.vm, &m->vm);
 	if (ret || npt_device_is_kvm(dev))
 		return ret;
