@@ -72,6 +72,67 @@ static u64 bit_op(enum npt_alu fn, u64 a, u64 bit, u64 *f)
 	}
 }
 
+/* One bit at a time: the carry takes part. Returns the new value, *carry the new flag. */
+static u64 rotate(enum npt_alu fn, u64 a, u32 size, bool *carry)
+{
+	u64 top = top_bit(size), in, out;
+
+	if (fn == NPT_ALU_ROL || fn == NPT_ALU_RCL) {
+		out = !!(a & top);
+		in = fn == NPT_ALU_ROL ? out : *carry;
+		a = (a << 1 | in) & npt_size_mask(size);
+	} else {
+		out = a & 1;
+		in = fn == NPT_ALU_ROR ? out : *carry;
+		a = a >> 1 | (in ? top : 0);
+	}
+	*carry = out;
+	return a;
+}
+
+static u64 shift_once(enum npt_alu fn, u64 a, u32 size, bool *carry)
+{
+	u64 top = top_bit(size);
+
+	if (fn == NPT_ALU_SHL || fn == NPT_ALU_SAL) {
+		*carry = a & top;
+		return (a << 1) & npt_size_mask(size);
+	}
+	*carry = a & 1;
+	return a >> 1 | (fn == NPT_ALU_SAR ? a & top : 0);
+}
+
+/*
+ * SDM vol. 2B, RCL and SAL. The overflow flag is defined for single steps only;
+ * what it gets for more is what the last step gives. *set: flags that change.
+ */
+static u64 shift(enum npt_alu fn, u64 a, u32 count, u32 size, u64 flags, u64 *f, u64 *set)
+{
+	bool carry = flags & X86_EFLAGS_CF, of;
+	u64 top = top_bit(size), before = a;
+	u32 i;
+
+	count &= size == 8 ? 63 : 31;
+	*set = 0;
+	*f = 0;
+	if (!count)
+		return a;
+	for (i = 0; i < count; i++) {
+		before = a;
+		a = fn < NPT_ALU_SHL ? rotate(fn, a, size, &carry) :
+				       shift_once(fn, a, size, &carry);
+	}
+	/* Has the sign changed? That is also what the definitions for each come to. */
+	of = (a ^ before) & top;
+	*set = X86_EFLAGS_CF | X86_EFLAGS_OF;
+	if (fn >= NPT_ALU_SHL) {
+		*set = ARITHMETIC & ~X86_EFLAGS_AF;
+		*f = result_flags(a, size);
+	}
+	*f |= (carry ? X86_EFLAGS_CF : 0) | (of ? X86_EFLAGS_OF : 0);
+	return a;
+}
+
 u64 npt_alu(enum npt_alu fn, u64 a, u64 b, u32 size, u64 *flags)
 {
 	u64 f, r, set = ARITHMETIC, carry = *flags & X86_EFLAGS_CF;
@@ -126,9 +187,12 @@ u64 npt_alu(enum npt_alu fn, u64 a, u64 b, u32 size, u64 *flags)
 		return ~a & npt_size_mask(size);
 	case NPT_ALU_XCHG:
 		return b;
-	default:
+	case NPT_ALU_BT ... NPT_ALU_BTC:
 		r = bit_op(fn, a, b, &f);
 		set = X86_EFLAGS_CF;
+		break;
+	default:
+		r = shift(fn, a, b, size, *flags, &f, &set);
 	}
 	*flags = (*flags & ~set) | (f & set);
 	return r & npt_size_mask(size);

@@ -15,6 +15,9 @@ enum npt_alu {
 	NPT_ALU_TEST,
 	/* in the order of group 8; the second operand is the number of the bit */
 	NPT_ALU_BT, NPT_ALU_BTS, NPT_ALU_BTR, NPT_ALU_BTC,
+	/* in the order of group 2; the second operand is the count, as it stands in CL */
+	NPT_ALU_ROL, NPT_ALU_ROR, NPT_ALU_RCL, NPT_ALU_RCR,
+	NPT_ALU_SHL, NPT_ALU_SHR, NPT_ALU_SAL, NPT_ALU_SAR,
 };
 
 static inline u64 npt_size_mask(u32 size)

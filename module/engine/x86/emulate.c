@@ -126,6 +126,18 @@ static enum npt_emul_end op_group1(struct npt_emul *e)
 	return modify_operand(e, fn, e->insn.imm);
 }
 
+/* C0, C1, D0-D3: by an immediate, by 1, by CL */
+static enum npt_emul_end op_group2(struct npt_emul *e)
+{
+	u64 count = 1;
+
+	if (e->insn.imm_size)
+		count = e->insn.imm;
+	else if (e->insn.opcode & 2)
+		count = e->regs->rcx;
+	return modify_operand(e, NPT_ALU_ROL + (e->insn.reg & 7), count & 0xff);
+}
+
 /* F6, F7: TEST, NOT, NEG */
 static enum npt_emul_end op_group3(struct npt_emul *e)
 {
@@ -549,7 +561,9 @@ static const struct op one_byte[256] = {
 	[0xa0 ... 0xa3] = { op_moffs, BYTE },
 	[0xa4 ... 0xa7] = { npt_emul_string, BYTE | NO_MEM },
 	[0xaa ... 0xaf] = { npt_emul_string, BYTE | NO_MEM },
+	[0xc0 ... 0xc1] = { op_group2, BYTE },
 	[0xc6 ... 0xc7] = { op_store_imm, BYTE },
+	[0xd0 ... 0xd3] = { op_group2, BYTE },
 	[0xf6 ... 0xf7] = { op_group3, BYTE | LOCK },
 	[0xfe ... 0xff] = { op_group5, BYTE | LOCK },
 };
