@@ -218,6 +218,7 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	if (write || (may_write && !(b.flags & KVM_MEM_LOG_DIRTY_PAGES)))
 		page = quick_page(b.hva);
 	out->writable = write || page;
+	out->at_hand = page;
 	if (!page) {
 		err = slow_page(b.hva, write, &page);
 		if (err)

@@ -361,7 +361,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	if (pfn->writable)
 		mmu->host->mark_dirty(mmu, gpa >> 12);
 	npt_trace_fill(mmu, gpa, hpa, npt_level_size(level), NPT_DIM_NESTED);
-	if (mmu->cfg.prefetch && level == 1)
+	if (mmu->cfg.prefetch && level == 1 && pfn->at_hand)
 		prefetch_group(mmu, t, gpa);
 	npt_flush_owed(mmu, NPT_FL_SLOT);
 	return NPT_FILL_DONE;

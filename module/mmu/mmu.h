@@ -33,6 +33,7 @@ struct npt_pfn {
 	u64 hva;	/* for ->stale: where the host has it; the core does not look */
 	u8 max_size;	/* NPT_SIZE_*: largest leaf that host mapping, slot and alignment allow */
 	bool writable;	/* may be mapped writable now */
+	bool at_hand;	/* it was there already: ->map_near may find more */
 };
 
 /* What the MMU needs from its surroundings. No member is NULL. */

@@ -101,6 +101,7 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	if (write && (s->state[i] & ENV_COW))
 		env_set_flag(env, gpa, ENV_COW, false);
 	out->seq = env->seq;
+	out->at_hand = true;
 	out->hpa = npt_ptr_hpa(slot_page(env, s, i));
 	out->writable = !s->readonly && !(s->state[i] & ENV_COW);
 	while (size < s->max_size && !s->logging && slot_fits(s, i, size + 1))

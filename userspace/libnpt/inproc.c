@@ -73,6 +73,7 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 		return -EROFS;
 	out->hpa = npt_ptr_hpa(mem->host + (round_down(gpa, PAGE_SIZE) - mem->opts.gpa));
 	out->seq = 0;
+	out->at_hand = false;
 	out->max_size = host_max_size(mem, gpa, out->hpa | (gpa & ~PAGE_MASK));
 	return 0;
 }
