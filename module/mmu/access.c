@@ -266,6 +266,7 @@ static noinline u8 mend(struct access *a, struct npt_walker *w, enum npt_walk_en
 		cpu->ctr[NPT_CTR_walk_restart]--;
 		cpu->ctr[NPT_CTR_walk_exit]++;
 		a->gpa = w->fault_gpa;
+		cpu->at_table = w->fault_table;
 		return outcome_status(outcome);
 	}
 }
@@ -722,6 +723,7 @@ u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 	bool on = true;
 
 	cpu->fatal = false;
+	cpu->at_table = false;
 	while (on && b.rec != rec + n) {
 		lock_and_obey(cpu);
 		on = run_records(&b, b.rec + min_t(u32, RUN_LENGTH, rec + n - b.rec));

@@ -254,6 +254,7 @@ struct npt_cpu {
 	struct npt_pending_flush pending[NPT_PENDING_FLUSHES];
 	struct npt_cache cache;
 	bool fatal;		/* ->map said -EINTR: leave the batch */
+	bool at_table;		/* the last status MMIO or READONLY was that of a guest table */
 };
 
 /* --- a VM --------------------------------------------------------------- */

@@ -457,6 +457,7 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 		err = npt_map_in(cpu, w.fault_gpa, w.fault_write, &spurious);
 		if (err) {
 			out->fault_gpa = w.fault_gpa;
+			out->fault_table = w.fault_table;
 			return npt_map_outcome(cpu, err);
 		}
 	}
@@ -467,5 +468,6 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 	out->gpa = w.gpa;
 	out->guest_rights = w.guest_rights;
 	out->fault_gpa = w.gpa;
+	out->fault_table = false;
 	return outcome;
 }

@@ -315,6 +315,7 @@ static __always_inline enum npt_walk_end update_ad(struct npt_walker *w, struct 
 	if (kind == GUEST && !d->writable) {
 		w->fault_gpa = d->address;
 		w->fault_write = true;
+		w->fault_table = true;
 		return NPT_WALK_STAGE2;
 	}
 	if (!mark_entry(d->ptr, d->entry, bits, kind == GUEST ? d->f->entry_size : 8))
@@ -518,6 +519,7 @@ fault:
 	*out = (struct npt_ntlb_val){ 0 };
 	w->fault_gpa = gpa;
 	w->fault_write = want & NPT_TLBV_W;
+	w->fault_table = guest_level;
 	return NPT_WALK_STAGE2;
 }
 

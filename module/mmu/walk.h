@@ -74,6 +74,7 @@ struct npt_walker {
 	bool pkey_denied;	/* PKRU denies it as well */
 	/* Out, if STAGE2: */
 	bool fault_write;	/* for want of the right to write */
+	bool fault_table;	/* @fault_gpa is one of the guest's tables, not its data */
 	u64 fault_gpa;
 	/* What it cost: */
 	u64 refs_guest, refs_nested;	/* packed */

@@ -58,13 +58,15 @@ void npt_emul_begin(struct npt_vcpu_emul *v, struct npt_vcpu *vcpu, const struct
 /* How an access of the MMU's ended. */
 static enum npt_emul_end access_end(struct npt_emul *e, const struct npt_access_result *res)
 {
+	bool at_table = npt_emul_vcpu(e)->cpu.at_table;
+
 	switch (res->status) {
 	case NPT_STATUS_OK:
 		return NPT_EMUL_DONE;
 	case NPT_STATUS_MMIO:
-		return NPT_EMUL_MMIO;
+		return at_table ? NPT_EMUL_UNKNOWN : NPT_EMUL_MMIO;
 	case NPT_STATUS_READONLY:
-		return NPT_EMUL_ROM;
+		return at_table ? NPT_EMUL_UNKNOWN : NPT_EMUL_ROM;
 	case NPT_STATUS_GUEST_PF:
 		e->vector = X86_TRAP_PF;
 		e->has_error = true;
@@ -359,9 +361,9 @@ int npt_emul_failed(struct npt_vcpu_emul *v, enum npt_emul_end end)
 
 static int fetch_failed(struct npt_vcpu_emul *v, enum npt_emul_end end)
 {
-	if (end != NPT_EMUL_MMIO)
+	if (end != NPT_EMUL_MMIO && end != NPT_EMUL_UNKNOWN)
 		return npt_emul_failed(v, end);
-	/* Code in a device. */
+	/* Code in a device, or tables. */
 	npt_mmio_forget(v->vcpu);
 	npt_exit_emulation(v->vcpu->run, NULL, 0);
 	return 0;
