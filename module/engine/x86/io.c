@@ -221,17 +221,20 @@ static int string_complete(struct npt_vcpu *vcpu, const struct npt_pio *pio)
 	s64 by;
 
 	string_begin(&s, vcpu, io);
+	/* The count is user space's to change: of what it was asked for, so much is done. */
 	s.count = pio->count;
-	if (io->in) {
+	if (io->rep)
+		s.count = min_t(u64, s.count, npt_emul_address(&s.v.e, NPT_RCX, io->asize));
+	if (io->in && s.count) {
 		s.v.e.align = false;
 		end = transfer(&s);
 		if (end)
 			return string_failed(&s, end);
 	}
-	by = (s64)pio->count * io->size;
+	by = (s64)s.count * io->size;
 	npt_emul_advance(&s.v.e, io->in ? NPT_RDI : NPT_RSI, io->asize, s.down ? -by : by);
 	if (io->rep)
-		npt_emul_advance(&s.v.e, NPT_RCX, io->asize, -(s64)pio->count);
+		npt_emul_advance(&s.v.e, NPT_RCX, io->asize, -(s64)s.count);
 	/* More to do: the guest comes to it again. */
 	if (io->rep && !string_empty(&s))
 		return npt_insn_done(vcpu, vcpu->regs.rip);
