@@ -752,6 +752,44 @@ TEST_F(state, guest_debug)
 	EXPECT_EQ(-EBUSY, call(self->vcpu, KVM_SET_GUEST_DEBUG, &d));
 }
 
+/* One instruction at a time: those that the processor executes, and those that exit. */
+TEST_F(state, single_step)
+{
+	/* NOP; CPUID; XOR AX, AX; HLT */
+	static const uint8_t code[] = { 0x90, 0x0f, 0xa2, 0x31, 0xc0, HLT };
+	static const uint8_t lengths[] = { 1, 2, 2 };
+	struct kvm_guest_debug d = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
+	struct kvm_debugregs dr;
+	uint64_t pc = CODE;
+	struct kvm_regs r;
+	unsigned int i;
+
+	NEED_ENGINE();
+
+	if (variant->engine == NPT_ENGINE_SOFT)
+		SKIP(return, "the soft engine steps nothing");
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	memcpy(self->mem + CODE, code, sizeof(code));
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_GUEST_DEBUG, &d));
+	for (i = 0; i < sizeof(lengths); i++) {
+		pc += lengths[i];
+		ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+		EXPECT_EQ(KVM_EXIT_DEBUG, self->run->exit_reason);
+		EXPECT_EQ(1, self->run->debug.arch.exception);
+		EXPECT_EQ(pc, self->run->debug.arch.pc);
+		EXPECT_EQ(0xffff4ff0, self->run->debug.arch.dr6);
+	}
+	/* The guest has not noticed. */
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	EXPECT_EQ(0, r.rflags & 0x100);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_DEBUGREGS, &dr));
+	EXPECT_EQ(0xffff0ff0, dr.dr6);
+	d.control = 0;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_GUEST_DEBUG, &d));
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+}
+
 /* --- FPU -------------------------------------------------------------------- */
 
 /* Byte offsets in an XSAVE area (APM vol. 2, 11.5). */

@@ -24,6 +24,7 @@
 #ifdef NPT_HAVE_SVM
 
 #define DB_VECTOR 1
+#define BP_VECTOR 3
 #define UD_VECTOR 6
 #define GP_VECTOR 13
 #define AC_VECTOR 17
@@ -106,7 +107,7 @@ static u32 fetch(struct npt_vcpu *vcpu, u8 *bytes)
 static int advance(struct npt_vcpu *vcpu, u64 rip)
 {
 	/* The trap of a single step comes after the instruction that we carried out. */
-	if (unlikely(vcpu->regs.rflags & X86_EFLAGS_TF)) {
+	if (unlikely((vcpu->regs.rflags & X86_EFLAGS_TF) || npt_host_steps(vcpu))) {
 		npt_vcpu_pull(vcpu);
 		return npt_insn_done(vcpu, rip);
 	}
@@ -569,27 +570,38 @@ static int on_pf(struct npt_vcpu *vcpu)
 
 /* --- events --------------------------------------------------------------------------------- */
 
+static int exit_debug(struct npt_vcpu *vcpu, u8 vector)
+{
+	struct kvm_debug_exit_arch *arch = &vcpu->run->debug.arch;
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	memset(arch, 0, sizeof(*arch));
+	arch->exception = vector;
+	arch->pc = svm->vmcb->cs.base + vcpu->regs.rip;
+	arch->dr6 = svm->vmcb->dr6;
+	arch->dr7 = svm->vmcb->dr7;
+	/* What the host met is not for the guest to see. */
+	svm->vmcb->dr6 = vcpu->x86.debug.dr6;
+	svm->clean &= ~SVM_CLEAN_DR;
+	return 0;
+}
+
 /* Raised again for the guest: we only wanted to be sure that it ends. */
 static int on_db(struct npt_vcpu *vcpu)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 dr6 = svm->vmcb->dr6;
-
-	if (vcpu->x86.guest_debug &&
-	    (vcpu->x86.guest_debug_control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))) {
-		struct kvm_run *run = vcpu->run;
-
-		run->exit_reason = KVM_EXIT_DEBUG;
-		run->debug.arch.exception = DB_VECTOR;
-		run->debug.arch.pc = svm->vmcb->cs.base + vcpu->regs.rip;
-		run->debug.arch.dr6 = dr6;
-		run->debug.arch.dr7 = svm->vmcb->dr7;
-		return 0;
-	}
+	if (vcpu->x86.guest_debug_control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		return exit_debug(vcpu, DB_VECTOR);
 	npt_vcpu_pull(vcpu);
 	/* DR6 is the guest's already; nothing comes with it. */
 	npt_queue_exception(vcpu, DB_VECTOR);
 	return 1;
+}
+
+/* Taken only while user space has breakpoints in the guest's code. */
+static int on_bp(struct npt_vcpu *vcpu)
+{
+	return exit_debug(vcpu, BP_VECTOR);
 }
 
 static int on_ac(struct npt_vcpu *vcpu)
@@ -687,6 +699,7 @@ static const struct exit exits[] = {
 	CR(0), CR(3), CR(4), CR(8),
 	[SVM_X_READ_DR0 ... SVM_X_WRITE_DR0 + 15] = { on_dr, NPT_CTR_exit_dr },
 	[SVM_X_EXCEPTION + 1] = { on_db, NPT_CTR_exit_exception },
+	[SVM_X_BP] = { on_bp, NPT_CTR_exit_exception },
 	[SVM_X_EXCEPTION + 14] = { on_pf, NPT_CTR_exit_pf },
 	[SVM_X_EXCEPTION + 17] = { on_ac, NPT_CTR_exit_exception },
 	[SVM_X_EXCEPTION + 18] = { on_mc, NPT_CTR_exit_host },

@@ -84,7 +84,10 @@ static void inject_exception(struct npt_vcpu *vcpu)
 	struct npt_exception *e = &vcpu->x86.exc;
 	u32 event = SVM_EVENT_EXCEPTION | e->vector;
 
-	inject(vcpu, e->has_error ? event | SVM_EVENT_HAS_ERROR : event, e->error);
+	/* Real mode has no error codes. */
+	if (e->has_error && (vcpu->cpu.regs.cr0 & NPT_CR0_PE))
+		event |= SVM_EVENT_HAS_ERROR;
+	inject(vcpu, event, e->error);
 	e->injected = true;
 	vcpu->cpu.ctr[NPT_CTR_inj_exception]++;
 }
@@ -115,7 +118,8 @@ static void deliver_exception(struct npt_vcpu *vcpu)
 
 bool svm_interrupt_allowed(const struct npt_vcpu *vcpu)
 {
-	return (vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow;
+	return (vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow &&
+	       !(vcpu->x86.guest_debug_control & KVM_GUESTDBG_BLOCKIRQ);
 }
 
 /* Exit as soon as an interrupt could be taken (15.21.4: a virtual one is offered). */

@@ -211,8 +211,7 @@ static void spec_ctrl_leave(const struct npt_vcpu *vcpu)
 /* DR7 and DR6 are the VMCB's; DR0 to DR3 matter only while DR7 enables one. */
 static bool debug_enter(const struct npt_vcpu *vcpu)
 {
-	const struct npt_debug *d = vcpu->x86.guest_debug ? &vcpu->x86.guest_debug_regs :
-							    &vcpu->x86.debug;
+	const struct npt_debug *d = npt_debug_in_force(vcpu);
 
 	if (likely(!(d->dr7 & 0xff)))
 		return false;
@@ -273,6 +272,8 @@ static void load_registers(struct npt_vcpu *vcpu)
 	vmcb->event_inj = 0;
 	svm_inject(vcpu);
 	vmcb->rflags = vcpu->regs.rflags;
+	if (unlikely(npt_host_steps(vcpu)))
+		vmcb->rflags |= X86_EFLAGS_TF;
 }
 
 static void store_registers(struct npt_vcpu *vcpu)
@@ -283,6 +284,9 @@ static void store_registers(struct npt_vcpu *vcpu)
 	vcpu->regs.rsp = vmcb->rsp;
 	vcpu->regs.rip = vmcb->rip;
 	vcpu->regs.rflags = vmcb->rflags;
+	/* TF is the host's; the guest's own is lost meanwhile, as it is in KVM. */
+	if (unlikely(npt_host_steps(vcpu)))
+		vcpu->regs.rflags &= ~(u64)X86_EFLAGS_TF;
 	vcpu->sregs.cr8 = vmcb->int_ctl & SVM_V_TPR;
 	vcpu->x86.interrupt_shadow = vmcb->int_state & SVM_INT_SHADOW;
 	vcpu->x86.in_engine = true;

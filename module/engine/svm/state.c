@@ -11,6 +11,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include "../../compat.h"
+#include "../x86/state.h"
 #include "svm.h"
 
 #ifdef NPT_HAVE_SVM
@@ -262,12 +263,13 @@ void svm_push(struct npt_vcpu *vcpu)
 	if (dirty & NPT_X86_MSRS)
 		push_msrs(vcpu);
 	if (dirty & NPT_X86_DEBUG) {
-		const struct npt_debug *d = vcpu->x86.guest_debug ? &vcpu->x86.guest_debug_regs :
-								   &vcpu->x86.debug;
-
 		vmcb->dr6 = vcpu->x86.debug.dr6;
-		vmcb->dr7 = d->dr7;
-		svm->clean &= ~SVM_CLEAN_DR;
+		vmcb->dr7 = npt_debug_in_force(vcpu)->dr7;
+		/* INT3 is the guest's own, unless user space has put them there. */
+		vmcb->intercept[SVM_X_BP / 32] &= ~BIT(SVM_X_BP % 32);
+		if (vcpu->x86.guest_debug_control & KVM_GUESTDBG_USE_SW_BP)
+			intercept(vmcb, SVM_X_BP);
+		svm->clean &= ~(SVM_CLEAN_DR | SVM_CLEAN_INTERCEPTS);
 	}
 	vcpu->x86.dirty = 0;
 }

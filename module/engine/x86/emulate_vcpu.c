@@ -305,18 +305,12 @@ void npt_exit_debug(struct npt_vcpu *vcpu)
 	arch->dr7 = vcpu->x86.guest_debug_regs.dr7;
 }
 
-static bool host_steps(const struct npt_vcpu *vcpu)
-{
-	return vcpu->x86.guest_debug &&
-	       (vcpu->x86.guest_debug_control & KVM_GUESTDBG_SINGLESTEP);
-}
-
 /* An instruction, or one element of it, has been executed. */
 static int step_done(struct npt_vcpu *vcpu)
 {
 	vcpu->x86.dirty |= NPT_X86_REGS;
 	vcpu->x86.interrupt_shadow = false;
-	if (host_steps(vcpu)) {
+	if (npt_host_steps(vcpu)) {
 		npt_exit_debug(vcpu);
 		return 0;
 	}

@@ -23,6 +23,19 @@ void npt_queue_db(struct npt_vcpu *vcpu, u64 dr6);
  */
 void npt_exception_payload(struct npt_vcpu *vcpu);
 
+/* Does user space step through the guest, and whose breakpoints are in force? */
+static inline bool npt_host_steps(const struct npt_vcpu *vcpu)
+{
+	return vcpu->x86.guest_debug_control & KVM_GUESTDBG_SINGLESTEP;
+}
+
+static inline const struct npt_debug *npt_debug_in_force(const struct npt_vcpu *vcpu)
+{
+	if (vcpu->x86.guest_debug_control & KVM_GUESTDBG_USE_HW_BP)
+		return &vcpu->x86.guest_debug_regs;
+	return &vcpu->x86.debug;
+}
+
 /* Would a processor take this for APIC_BASE? */
 bool npt_apic_base_valid(const struct npt_vcpu *vcpu, u64 value);
 

@@ -126,7 +126,7 @@ struct npt_x86 {
 	bool interrupt_shadow;	/* after STI or MOV SS */
 	bool smm;		/* never set; kept so that events can be given back */
 	bool guest_debug;	/* KVM_SET_GUEST_DEBUG is in force */
-	u32 guest_debug_control;
+	u32 guest_debug_control;	/* 0 unless guest_debug */
 	struct npt_debug guest_debug_regs;
 	u64 xcr0, xss;
 	u32 pkru;
