@@ -366,21 +366,46 @@ u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write)
 			   (gpa & (BIT_ULL(f->level[level].shift) - 1)));
 }
 
-/* Aligned words at once: the guest's tables are read by others meanwhile. */
-static void copy_in(u8 *to, const u8 *from, u32 len)
-{
-	u64 q;
-	u32 d;
+#define STORE_WORD(type, guest, buf) do {		\
+	type word;					\
+							\
+	memcpy(&word, buf, sizeof(word));		\
+	WRITE_ONCE(*(type *)(guest), word);		\
+} while (0)
 
-	if (len == 8 && !((unsigned long)to & 7)) {
-		memcpy(&q, from, 8);
-		WRITE_ONCE(*(u64 *)to, q);
-	} else if (len == 4 && !((unsigned long)to & 3)) {
-		memcpy(&d, from, 4);
-		WRITE_ONCE(*(u32 *)to, d);
-	} else {
-		memcpy(to, from, len);
-	}
+#define LOAD_WORD(type, guest, buf) do {		\
+	type word = READ_ONCE(*(type *)(guest));	\
+							\
+	memcpy(buf, &word, sizeof(word));		\
+} while (0)
+
+/* Aligned words at once: others read and write the same memory meanwhile. */
+static void copy_in(u8 *guest, const u8 *buf, u32 len)
+{
+	bool aligned = !((unsigned long)guest & (len - 1));
+
+	if (len == 8 && aligned)
+		STORE_WORD(u64, guest, buf);
+	else if (len == 4 && aligned)
+		STORE_WORD(u32, guest, buf);
+	else if (len == 2 && aligned)
+		STORE_WORD(u16, guest, buf);
+	else
+		memcpy(guest, buf, len);
+}
+
+static void copy_out(const u8 *guest, u8 *buf, u32 len)
+{
+	bool aligned = !((unsigned long)guest & (len - 1));
+
+	if (len == 8 && aligned)
+		LOAD_WORD(u64, guest, buf);
+	else if (len == 4 && aligned)
+		LOAD_WORD(u32, guest, buf);
+	else if (len == 2 && aligned)
+		LOAD_WORD(u16, guest, buf);
+	else
+		memcpy(buf, guest, len);
 }
 
 /* One try within one page. True: done. @write_locked: shadow tables may be changed. */
@@ -395,7 +420,7 @@ static bool try_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write,
 		return false;
 	if (!write) {
 		if (buf)
-			memcpy(buf, p, len);
+			copy_out(p, buf, len);
 		return true;
 	}
 	*tracked = mmu->cfg.mode == NPT_MMU_SHADOW && npt_gfn_tracked(mmu, gpa >> 12);
