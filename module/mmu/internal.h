@@ -100,7 +100,7 @@ static inline void npt_entry_clear(u64 *entry, u64 bits)
 
 /* --- map.c ---------------------------------------------------------------- */
 
-/* The map's leaf for @gpa, in page *table, or NULL. *level: of the leaf, or of what is missing. */
+/* The map's leaf for @gpa or NULL. *level, page *table: of the leaf, or of what is missing. */
 u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **table);
 
 /* What came of a fill. */
@@ -264,6 +264,8 @@ void npt_shadow_sync_leaf(struct npt_cpu *cpu, u64 gva);
 void npt_shadow_flush_begins(struct npt_mmu *mmu);
 /* Make every leaf that maps @gfn read-only; true if one was writable. */
 bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn);
+/* The same, if the reverse map of its map leaf is known. */
+bool npt_rmap_wrprot_head(struct npt_mmu *mmu, unsigned long head, u64 gfn);
 
 /* Make sure that cpu->shadow_root is right. Takes the lock. -ENOMEM. */
 int npt_shadow_load_root(struct npt_cpu *cpu);

@@ -75,12 +75,11 @@ u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **tabl
 		u64 *e = &t[map_index(f, l, gpa)];
 
 		*level = l;
+		*table = t;
 		if (!map_present(f, *e))
 			return NULL;
-		if (map_is_leaf(f, l, *e)) {
-			*table = t;
+		if (map_is_leaf(f, l, *e))
 			return e;
-		}
 		t = map_child(f, l, *e);
 	}
 }
@@ -415,21 +414,22 @@ int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
 	return 0;
 }
 
-/* Write-protect one 4K leaf and its shadow leaves, or drop a larger one. */
-static void wrprot_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level, u64 gfn)
+/* Write-protect the 4K leaves of [gfn, end), all in @table, and their shadow leaves. */
+static void wrprot_table(struct npt_mmu *mmu, u64 *table, u64 gfn, u64 end)
 {
 	const struct npt_format *f = mmu->map_fmt;
+	unsigned long *heads = npt_page_owner(table);
 
-	if (level > 1) {
-		zap_leaf(mmu, table, i, level, NPT_ZAP_SPLIT);
-		return;
+	for (; gfn < end; gfn++) {
+		u64 i = map_index(f, 1, gfn << 12);
+
+		if (!(table[i] & f->write))
+			continue;
+		npt_entry_clear(&table[i], f->write | f->dirty);
+		if (heads)
+			npt_rmap_wrprot_head(mmu, heads[i], gfn);
+		mmu->need_flush = true;
 	}
-	if (!(table[i] & f->write))
-		return;
-	npt_entry_clear(&table[i], f->write | f->dirty);
-	if (mmu->cfg.mode == NPT_MMU_SHADOW)
-		npt_rmap_wrprot(mmu, gfn);
-	mmu->need_flush = true;
 }
 
 void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
@@ -442,10 +442,16 @@ void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
 		void *table;
 		u64 *leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
 
+		if (level == 1) {
+			next = min(end, (gfn | (MAP_ENTRIES - 1)) + 1);
+			wrprot_table(mmu, table, gfn, next);
+			continue;
+		}
 		next = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
 		if (!leaf)
 			continue;
-		wrprot_leaf(mmu, table, leaf - (u64 *)table, level, gfn);
+		/* Larger than the pages that are to be logged. */
+		zap_leaf(mmu, table, leaf - (u64 *)table, level, NPT_ZAP_SPLIT);
 	}
 }
 

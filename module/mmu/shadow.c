@@ -222,14 +222,18 @@ static void wrprot_spte(struct npt_mmu *mmu, u64 *spte, void *arg)
  * A 2 MiB leaf over the gfn loses its right to write as a whole; the next
  * write faults and finds that a large leaf is not allowed there any more.
  */
+bool npt_rmap_wrprot_head(struct npt_mmu *mmu, unsigned long head, u64 gfn)
+{
+	mmu->wrprot_any = false;
+	npt_rmap_each(mmu, head, wrprot_spte, &gfn);
+	return mmu->wrprot_any;
+}
+
 bool npt_rmap_wrprot(struct npt_mmu *mmu, u64 gfn)
 {
 	unsigned long *head = npt_rmap_of(mmu, gfn);
 
-	mmu->wrprot_any = false;
-	if (head)
-		npt_rmap_each(mmu, *head, wrprot_spte, &gfn);
-	return mmu->wrprot_any;
+	return head && npt_rmap_wrprot_head(mmu, *head, gfn);
 }
 
 /* --- zapping --------------------------------------------------------------- */
