@@ -47,6 +47,13 @@ typedef int npt_young_t;
 } while (0)
 #endif
 
+/* It lost its argument, the processor that it runs on. For those who include linux/rcupdate.h. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define npt_rcu_note_guest()	rcu_virt_note_context_switch()
+#else
+#define npt_rcu_note_guest()	rcu_virt_note_context_switch(raw_smp_processor_id())
+#endif
+
 /*
  * The kernel's guest-FPU helpers. From 6.18 on they are for KVM's modules alone,
  * and the module keeps an area of its own.

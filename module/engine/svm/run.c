@@ -239,7 +239,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	npt_fpu_enter(vcpu);
 	spec_ctrl_enter(vcpu);
 	if (!context_tracking_guest_enter())
-		rcu_virt_note_context_switch(raw_smp_processor_id());
+		npt_rcu_note_guest();
 
 	err = npt_svm_enter(&vcpu->regs, svm->vmcb_pa, page_to_phys(cpu->host));
 
