@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include "kselftest_harness.h"
 #include "utils.h"
 
@@ -906,6 +907,67 @@ TEST_F(state, xcrs)
 	EXPECT_EQ(-EINVAL, call(self->vcpu, KVM_SET_XCRS, &set));
 	set.nr_xcrs = 0;
 	EXPECT_EQ(0, call(self->vcpu, KVM_SET_XCRS, &set));
+}
+
+/* KVM_RUN with @in in XMM7 and nothing in between; @out: what is there afterwards. */
+static long run_with_xmm7(int vcpu, const uint8_t *in, uint8_t *out)
+{
+	long ret = __NR_ioctl;
+
+	asm volatile("movdqu (%[in]), %%xmm7\n\t"
+		     "syscall\n\t"
+		     "movdqu %%xmm7, (%[out])"
+		     : "+a" (ret)
+		     : "D" ((long)vcpu), "S" ((long)KVM_RUN), "d" (0L),
+		       [in] "r" (in), [out] "r" (out)
+		     : "rcx", "r11", "xmm7", "memory");
+	return ret;
+}
+
+/* The guest finds its registers and leaves them to us; ours are not its business. */
+TEST_F(state, guest_fpu)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x11, 0x06, 0x00, 0x20,		/* MOVUPS [2000h], XMM0 */
+		0x0f, 0x57, 0xff,			/* XORPS XMM7, XMM7 */
+		0x66, 0xb9, 0x00, 0x00, 0x00, 0x00,	/* MOV ECX, 0 */
+		0x66, 0xb8, 0x03, 0x00, 0x00, 0x00,	/* MOV EAX, 3 */
+		0x66, 0x31, 0xd2,			/* XOR EDX, EDX */
+		0x0f, 0x01, 0xd1,			/* XSETBV */
+		HLT,
+	};
+	static struct cpuid c;
+	uint8_t ours[16], after[16];
+	struct kvm_sregs s;
+	struct kvm_xcrs x;
+	struct kvm_fpu f;
+
+	NEED_ENGINE();
+
+	if (variant->engine == NPT_ENGINE_SOFT ||
+	    !call_value(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_XCRS))
+		SKIP(return, "nothing executes XSETBV here");
+	ASSERT_EQ(0, give_offered_cpuid(self->dev, self->vcpu, &c));
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	memcpy(self->mem + CODE, code, sizeof(code));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	s.cr4 |= 1 << 9 | 1 << 18;	/* OSFXSR, OSXSAVE */
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_FPU, &f));
+	memset(f.xmm, 0x5a, sizeof(f.xmm));
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_FPU, &f));
+
+	memset(ours, 0xa7, sizeof(ours));
+	ASSERT_EQ(0, run_with_xmm7(self->vcpu, ours, after));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	EXPECT_EQ(0, memcmp(ours, after, sizeof(ours)));
+	EXPECT_EQ(0, memcmp(self->mem + 0x2000, f.xmm[0], 16));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_FPU, &f));
+	memset(ours, 0, sizeof(ours));
+	EXPECT_EQ(0, memcmp(f.xmm[7], ours, 16));
+	EXPECT_EQ(0x5a, f.xmm[8][0]);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_XCRS, &x));
+	EXPECT_EQ(3, x.xcrs[0].value);
 }
 
 /* --- registers -------------------------------------------------------------- */

@@ -130,6 +130,9 @@ void npt_fpu_leave(struct npt_vcpu *vcpu)
 			wrpkru(x86->host_pkru);
 	}
 	if (vcpu->cpu.regs.cr4 & CR4_OSXSAVE) {
+		/* Some emulated processors let XSETBV through that is to be intercepted. */
+		if (boot_cpu_has(X86_FEATURE_HYPERVISOR))
+			x86->xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 		if (x86->xcr0 != x86->host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, x86->host_xcr0);
 		if (x86->xss != x86->host_xss)
