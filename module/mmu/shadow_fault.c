@@ -132,9 +132,8 @@ int npt_shadow_load_root(struct npt_cpu *cpu)
 
 /* What the child of @level's entry for @gva is made from. */
 static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_walker *w,
-				 unsigned int level, u64 gva, u64 *gfn)
+				 union npt_role role, unsigned int level, u64 gva, u64 *gfn)
 {
-	union npt_role role = base_role(cpu);
 	unsigned int child = level - 1;
 
 	role.level = child;
@@ -182,15 +181,11 @@ static struct npt_sp *step_down(struct npt_cpu *cpu, struct npt_sp *sp, unsigned
 /* Largest shadow leaf for this page. */
 static unsigned int leaf_level(struct npt_cpu *cpu, const struct npt_walker *w)
 {
-	unsigned int s = min_t(unsigned int, npt_tlbv_size(w->guest_rights), w->map_size);
-	const struct npt_format *f = npt_cpu_shadow_format(cpu);
-
-	s = min_t(unsigned int, s, NPT_SIZE_2M);
-	if (s && npt_region_shadowed(cpu->mmu, w->gpa >> 12))
-		s = NPT_SIZE_4K;
-	while (s && !f->level[npt_size_level(s)].may_leaf)
-		s--;
-	return npt_size_level(s);
+	/* Every shadow format has leaves of 2 MiB. */
+	if (!npt_tlbv_size(w->guest_rights) || !w->map_size ||
+	    npt_region_shadowed(cpu->mmu, w->gpa >> 12))
+		return 1;
+	return 2;
 }
 
 /* --- the leaf ----------------------------------------------------------------- */
@@ -342,8 +337,11 @@ static void prefetch_leaves(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int
 	struct npt_guest_table t;
 	u64 rights, gfn;
 
-	if (!sp->role.direct && !npt_guest_table(cpu->mmu, sp, &t))
-		return;
+	/* The entry that the walk ended with lies in the table that is looked at. */
+	t.f = cpu->fmt;
+	t.rsvd = cpu->rsvd[1][1];
+	t.entries = (const void *)(((unsigned long)w->leaf_ptr & ~4095UL) +
+				   sp->role.quadrant * 2048);
 	for (; i < end; i++) {
 		if (sp->spt[i])
 			continue;
@@ -360,28 +358,27 @@ static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u6
 	const struct npt_format *f = npt_cpu_shadow_format(cpu);
 	struct npt_sp *sp = cpu->shadow_root;
 	enum npt_fault_outcome outcome;
-	unsigned int target, l, i = 0;
+	union npt_role base = base_role(cpu);
 	u64 rights, span, gfn, old;
 	bool linked = false;
+	unsigned int l, i;
 
-	target = leaf_level(cpu, w);
 	for (l = f->levels; ; l--) {
 		union npt_role role;
 		u64 *entry;
 
 		i = (gva >> f->level[l].shift) & f->level[l].index_mask;
 		sp->writes = 0;
-		if (l == target)
+		/* Not before: a table above that was just shadowed may forbid the large leaf. */
+		if (l == 1 || (l == 2 && leaf_level(cpu, w) == 2))
 			break;
-		role = child_role(cpu, w, l, gva, &gfn);
+		role = child_role(cpu, w, base, l, gva, &gfn);
 		entry = &sp->spt[i];
 		old = *entry;
 		sp = step_down(cpu, sp, i, gfn, role);
 		if (!sp)
 			return NPT_FAULT_ERROR;
 		linked |= *entry != old;
-		/* A table that was just shadowed may forbid the large leaf. */
-		target = leaf_level(cpu, w);
 	}
 	rights = leaf_rights(cpu, w, sp, &outcome);
 	span = BIT_ULL(f->level[l].shift);
