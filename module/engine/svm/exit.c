@@ -402,7 +402,7 @@ static int on_msw(struct npt_vcpu *vcpu, const struct npt_insn *insn, bool write
 		return undefined(vcpu);
 	npt_vcpu_pull(vcpu);
 	if (insn->mem)
-		return npt_emulate(vcpu, 0);
+		return npt_emulate(vcpu, NULL);
 	if (write)
 		return set_cr0(vcpu, (cr0 & ~0xeULL) | (*gpr(vcpu, insn->rm) & 0xf));
 	switch (insn->osize) {
@@ -521,7 +521,8 @@ static int on_invlpg(struct npt_vcpu *vcpu)
 }
 
 /* What came of a fault that the MMU looked at. */
-static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, u64 gpa)
+static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome,
+			 struct npt_emul_hint *hint)
 {
 	switch (outcome) {
 	case NPT_FAULT_FIXED:
@@ -533,7 +534,9 @@ static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, 
 	case NPT_FAULT_READONLY:
 		npt_vcpu_pull(vcpu);
 		vcpu->cpu.ctr[NPT_CTR_emulated]++;
-		return npt_emulate(vcpu, gpa);
+		hint->kind = outcome == NPT_FAULT_EMULATE ? NPT_EMUL_DONE :
+			     outcome == NPT_FAULT_MMIO ? NPT_EMUL_MMIO : NPT_EMUL_ROM;
+		return npt_emulate(vcpu, hint);
 	default:
 		if (npt_vm_dead(vcpu->vm))
 			return -EIO;
@@ -541,12 +544,20 @@ static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, 
 	}
 }
 
+/* EXITINFO1: the fault was at the end of the guest's walk, not at one of its tables. */
+#define NPF_FINAL BIT_ULL(32)
+
 static int on_npf(struct npt_vcpu *vcpu)
 {
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
-	u64 gpa = vmcb->exit_info2;
+	struct npt_emul_hint hint = {
+		.gpa = vmcb->exit_info2,
+		.operand = vmcb->exit_info1 & NPF_FINAL,
+		.write = vmcb->exit_info1 & X86_PF_WRITE,
+	};
 
-	return fault_outcome(vcpu, npt_hw_nested_fault(&vcpu->cpu, gpa, vmcb->exit_info1), gpa);
+	return fault_outcome(vcpu, npt_hw_nested_fault(&vcpu->cpu, hint.gpa, vmcb->exit_info1),
+			     &hint);
 }
 
 static int on_pf(struct npt_vcpu *vcpu)
@@ -558,6 +569,7 @@ static int on_pf(struct npt_vcpu *vcpu)
 		.implicit = cpl(vcpu) == 3 && !(vmcb->exit_info1 & X86_PF_USER),
 	};
 	enum npt_fault_outcome outcome;
+	struct npt_emul_hint hint;
 
 	svm_pull_paging(vcpu);
 	outcome = npt_hw_shadow_fault(&vcpu->cpu, &f);
@@ -565,7 +577,11 @@ static int on_pf(struct npt_vcpu *vcpu)
 		npt_queue_pf(vcpu, f.error_code, f.gva);
 		return 1;
 	}
-	return fault_outcome(vcpu, outcome, f.gpa);
+	/* Of MMIO and read-only memory it isn't known whether a table was there. */
+	hint.gpa = f.gpa;
+	hint.operand = outcome == NPT_FAULT_EMULATE;
+	hint.write = f.error_code & X86_PF_WRITE;
+	return fault_outcome(vcpu, outcome, &hint);
 }
 
 /* --- events --------------------------------------------------------------------------------- */

@@ -531,6 +531,7 @@ static enum npt_emul_end op_group5(struct npt_emul *e)
 #define BYTE	1	/* even opcodes are of byte operands */
 #define LOCK	2	/* LOCK is allowed */
 #define NO_MEM	4	/* has no operand in ModRM: string instructions, the stack */
+#define TWO_MEM	8	/* has one there and another one */
 
 struct op {
 	enum npt_emul_end (*fn)(struct npt_emul *e);
@@ -557,7 +558,7 @@ static const struct op one_byte[256] = {
 	[0x88 ... 0x89] = { op_store, BYTE },
 	[0x8a ... 0x8b] = { op_load, BYTE },
 	[0x8c] = { op_store_seg },
-	[0x8f] = { op_pop },
+	[0x8f] = { op_pop, TWO_MEM },
 	[0xa0 ... 0xa3] = { op_moffs, BYTE },
 	[0xa4 ... 0xa7] = { npt_emul_string, BYTE | NO_MEM },
 	[0xaa ... 0xaf] = { npt_emul_string, BYTE | NO_MEM },
@@ -565,7 +566,7 @@ static const struct op one_byte[256] = {
 	[0xc6 ... 0xc7] = { op_store_imm, BYTE },
 	[0xd0 ... 0xd3] = { op_group2, BYTE },
 	[0xf6 ... 0xf7] = { op_group3, BYTE | LOCK },
-	[0xfe ... 0xff] = { op_group5, BYTE | LOCK },
+	[0xfe ... 0xff] = { op_group5, BYTE | LOCK | TWO_MEM },
 };
 
 static const struct op two_byte[256] = {
@@ -617,5 +618,6 @@ enum npt_emul_end npt_emul_step(struct npt_emul *e)
 	if (e->insn.lock && !(op->flags & LOCK))
 		return npt_emul_raise(e, NPT_UD_VECTOR, false);
 	e->size = (op->flags & BYTE) && !(e->insn.opcode & 1) ? 1 : e->insn.osize;
+	e->single = !(op->flags & (NO_MEM | TWO_MEM));
 	return op->fn(e);
 }

@@ -34,15 +34,23 @@ struct npt_vcpu;
  * FPU state must be loaded (npt_fpu_load()), interrupts are on.
  */
 
+/* What the processor has found out before it gave up. */
+struct npt_emul_hint {
+	u64 gpa;	/* what the nested or shadow fault was about */
+	bool operand;	/* that is an operand's, not a table's; its rights are checked */
+	bool write;	/* and it was to be written */
+	u8 kind;	/* enum npt_emul_end: DONE there is memory; MMIO, ROM */
+};
+
 /*
  * Execute the instruction at CS:RIP. Whatever it does is done by the manual:
  * segment and page faults are queued, memory is written with page tables being
- * tracked, MMIO goes to the local APIC or becomes KVM_EXIT_MMIO. @gpa: what the
- * nested or shadow fault was about. An instruction that is not known here: if
- * @gpa is a shadowed guest table, its shadow is dropped and the guest tries
- * again; else KVM_INTERNAL_ERROR_EMULATION with the instruction's bytes.
+ * tracked, MMIO goes to the local APIC or becomes KVM_EXIT_MMIO. An instruction
+ * that is not known here: if hint->gpa is in a shadowed guest table, its shadow
+ * is dropped and the guest tries again; else KVM_INTERNAL_ERROR_EMULATION with
+ * the instruction's bytes. @hint NULL: nothing is known.
  */
-int npt_emulate(struct npt_vcpu *vcpu, u64 gpa);
+int npt_emulate(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint);
 
 /*
  * IN, OUT, INS, OUTS: KVM_EXIT_IO with the data in vcpu->pio. Rights to the
@@ -127,6 +135,7 @@ struct npt_emul {
 	/* the core's */
 	struct npt_insn insn;
 	u8 size;		/* of the operand: 1, 2, 4 or 8 */
+	bool single;		/* that is its only access to memory */
 
 	/* NPT_EMUL_FAULT */
 	u8 vector;

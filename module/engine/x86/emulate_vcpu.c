@@ -42,6 +42,7 @@ void npt_emul_begin(struct npt_vcpu_emul *v, struct npt_vcpu *vcpu, const struct
 	u64 rflags = vcpu->regs.rflags;
 
 	v->vcpu = vcpu;
+	v->hint = NULL;
 	v->e = (struct npt_emul) {
 		.ops = ops,
 		.regs = &vcpu->regs,
@@ -84,6 +85,32 @@ static enum npt_emul_end access_end(struct npt_emul *e, const struct npt_access_
 	}
 }
 
+/*
+ * Is this the access that the processor could not make? Then it need not be
+ * translated once more. Which of an instruction's operands it was is known if
+ * there is only one.
+ */
+static bool hinted(struct npt_emul *e, u64 lin, u8 op)
+{
+	const struct npt_emul_hint *h = container_of(e, struct npt_vcpu_emul, e)->hint;
+
+	return h && h->operand && e->single && offset_in_page(lin) == offset_in_page(h->gpa) &&
+	       (op == NPT_OP_READ || (op == NPT_OP_WRITE && h->write));
+}
+
+static enum npt_emul_end hinted_access(struct npt_emul *e, u8 op, void *buf, u32 len, u64 *gpa)
+{
+	const struct npt_emul_hint *h = container_of(e, struct npt_vcpu_emul, e)->hint;
+
+	*gpa = h->gpa;
+	if (h->kind == NPT_EMUL_MMIO || (h->kind == NPT_EMUL_ROM && op == NPT_OP_WRITE))
+		return h->kind;
+	if (!buf)
+		return NPT_EMUL_DONE;
+	return op == NPT_OP_READ ? npt_emul_mem_read(e, h->gpa, buf, len) :
+				   npt_emul_mem_write(e, h->gpa, buf, len);
+}
+
 enum npt_emul_end npt_emul_access(struct npt_emul *e, u64 lin, u8 op, void *buf, u32 len, u64 *gpa)
 {
 	struct npt_vcpu *vcpu = npt_emul_vcpu(e);
@@ -96,6 +123,8 @@ enum npt_emul_end npt_emul_access(struct npt_emul *e, u64 lin, u8 op, void *buf,
 	};
 	u32 failed = 0;
 
+	if (hinted(e, lin, op))
+		return hinted_access(e, op, buf, len, gpa);
 	if (!npt_cpu_execute(&vcpu->cpu, &rec, 1, &res, buf, len, true, &failed))
 		res.status = NPT_STATUS_HOST_FAULT;
 	*gpa = res.gpa;
@@ -414,9 +443,11 @@ int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n)
  * it is that the page has shadow tables. A page in use as a table gets new ones
  * at once: not for ever.
  */
-static int unknown(struct npt_vcpu *vcpu, const u8 *bytes, u32 n, u64 gpa)
+static int unknown(struct npt_vcpu *vcpu, const u8 *bytes, u32 n,
+		   const struct npt_emul_hint *hint)
 {
 	struct npt_x86 *x86 = &vcpu->x86;
+	u64 gpa = hint ? hint->gpa : 0;
 	u64 rip = npt_linear_rip(vcpu);
 
 	npt_mmio_forget(vcpu);
@@ -424,7 +455,7 @@ static int unknown(struct npt_vcpu *vcpu, const u8 *bytes, u32 n, u64 gpa)
 		x86->retries = 0;
 	x86->retry_rip = rip;
 	x86->retry_gpa = gpa;
-	if (x86->retries++ < MAX_RETRIES && npt_guest_unprotect(&vcpu->cpu, gpa))
+	if (hint && x86->retries++ < MAX_RETRIES && npt_guest_unprotect(&vcpu->cpu, gpa))
 		return 1;
 	x86->retries = 0;
 	npt_exit_emulation(vcpu->run, bytes, n);
@@ -445,12 +476,37 @@ static bool interrupted(struct npt_vcpu *vcpu, int *ret)
 	return !*ret || vcpu->x86.exc.pending;
 }
 
-int npt_emulate(struct npt_vcpu *vcpu, u64 gpa)
+static int execute(struct npt_vcpu_emul *v, const u8 *bytes, u32 n)
 {
 	enum npt_emul_end end = NPT_EMUL_AGAIN;
+	u32 i;
+	int ret = 1;
+
+	for (i = 0; i < MAX_ELEMENTS && end == NPT_EMUL_AGAIN; i++) {
+		end = npt_emul_step(&v->e);
+		switch (end) {
+		case NPT_EMUL_DONE:
+		case NPT_EMUL_AGAIN:
+			if (interrupted(v->vcpu, &ret))
+				return ret;
+			break;
+		case NPT_EMUL_WAIT:
+			npt_mmio_exit_read(v->vcpu, v->hint, bytes, n);
+			return 0;
+		case NPT_EMUL_UNKNOWN:
+			return unknown(v->vcpu, bytes, n, v->hint);
+		default:
+			return npt_emul_failed(v, end);
+		}
+	}
+	return ret;
+}
+
+int npt_emulate(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint)
+{
 	struct npt_vcpu_emul v;
 	u8 bytes[NPT_INSN_MAX];
-	u32 i, n;
+	u32 n;
 	int ret;
 
 	npt_emul_begin(&v, vcpu, &vcpu_ops);
@@ -458,25 +514,24 @@ int npt_emulate(struct npt_vcpu *vcpu, u64 gpa)
 	ret = npt_emul_fetch(&v, bytes, &n);
 	if (ret <= 0)
 		return ret;
-	for (i = 0; i < MAX_ELEMENTS && end == NPT_EMUL_AGAIN; i++) {
-		end = npt_emul_step(&v.e);
-		switch (end) {
-		case NPT_EMUL_DONE:
-		case NPT_EMUL_AGAIN:
-			if (interrupted(vcpu, &ret))
-				goto done;
-			break;
-		case NPT_EMUL_WAIT:
-			npt_mmio_exit_read(vcpu, gpa);
-			return 0;
-		case NPT_EMUL_UNKNOWN:
-			return unknown(vcpu, bytes, n, gpa);
-		default:
-			return npt_emul_failed(&v, end);
-		}
+	v.hint = hint;
+	return execute(&v, bytes, n);
+}
+
+int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, const u8 *bytes,
+		      u32 n)
+{
+	struct npt_vcpu_emul v;
+
+	npt_emul_begin(&v, vcpu, &vcpu_ops);
+	npt_mmio_again(vcpu);
+	/* User space may have made it another mode meanwhile, where this is nothing. */
+	if (npt_insn_decode(&v.e.insn, bytes, n, v.e.mode) < 0) {
+		npt_mmio_forget(vcpu);
+		return 1;
 	}
-done:
-	return ret;
+	v.hint = hint;
+	return execute(&v, bytes, n);
 }
 
 /* --- answers ------------------------------------------------------------ */

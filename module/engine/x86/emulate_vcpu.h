@@ -9,6 +9,7 @@
 struct npt_vcpu_emul {
 	struct npt_emul e;
 	struct npt_vcpu *vcpu;
+	const struct npt_emul_hint *hint;	/* or NULL */
 };
 
 static inline struct npt_vcpu *npt_emul_vcpu(struct npt_emul *e)
@@ -25,6 +26,9 @@ void npt_emul_begin(struct npt_vcpu_emul *v, struct npt_vcpu *vcpu, const struct
  * is no memory, exits to user space.
  */
 int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n);
+/* npt_emulate() of an instruction that has been fetched before: @n bytes of it. */
+int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, const u8 *bytes,
+		      u32 n);
 /* A step ended as FAULT, ERROR or RETRY. */
 int npt_emul_failed(struct npt_vcpu_emul *v, enum npt_emul_end end);
 /* KVM_EXIT_DEBUG for a single step. */
@@ -57,7 +61,8 @@ bool npt_mmio_has_writes(const struct npt_vcpu *vcpu);
  * Fill vcpu->run: a read that was missing (WAIT), or the first of the writes, which
  * KVM_EXIT_DEBUG follows if @debug.
  */
-void npt_mmio_exit_read(struct npt_vcpu *vcpu, u64 gpa);
+void npt_mmio_exit_read(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint,
+			const u8 *bytes, u32 n);
 void npt_mmio_exit_write(struct npt_vcpu *vcpu, bool debug);
 bool npt_mmio_waiting(const struct npt_vcpu *vcpu);
 int npt_mmio_complete(struct npt_vcpu *vcpu);

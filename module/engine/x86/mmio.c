@@ -4,7 +4,8 @@
  * space, at most eight bytes an exit.
  *
  * A read that has no answer ends the attempt; with the answer in the list of
- * reads, the instruction is executed again from its start and finds it there.
+ * reads, the instruction, fetched only once, is executed again from its start and
+ * finds it there.
  * Writes are kept until the instruction is done and told one after the other.
  */
 #include <linux/sched.h>
@@ -28,7 +29,9 @@ struct npt_mmio {
 	u8 used;		/* of these, in this attempt */
 	u8 nr_writes, told;
 	u64 rip;		/* linear address of the instruction, while reading */
-	u64 gpa;		/* npt_emulate()'s, likewise */
+	struct npt_emul_hint hint;	/* npt_emulate()'s, likewise */
+	u8 bytes[NPT_INSN_MAX];	/* of the instruction, likewise, */
+	u8 n;			/* so many */
 	struct mmio_piece read[MAX_PIECES], write[MAX_PIECES];
 };
 
@@ -140,13 +143,17 @@ static void tell(struct npt_vcpu *vcpu, const struct mmio_piece *p, bool write)
 		memcpy(run->mmio.data, p->data, p->len);
 }
 
-void npt_mmio_exit_read(struct npt_vcpu *vcpu, u64 gpa)
+void npt_mmio_exit_read(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint,
+			const u8 *bytes, u32 n)
 {
 	struct npt_mmio *m = vcpu->x86.mmio;
 
 	m->reading = true;
 	m->rip = npt_linear_rip(vcpu);
-	m->gpa = gpa;
+	/* They may be there already. */
+	memmove(m->bytes, bytes, n);
+	m->n = n;
+	m->hint = hint ? *hint : (struct npt_emul_hint) { 0 };
 	tell(vcpu, &m->read[m->nr_reads], false);
 }
 
@@ -198,7 +205,7 @@ int npt_mmio_complete(struct npt_vcpu *vcpu)
 	}
 	p = &m->read[m->nr_reads++];
 	memcpy(p->data, vcpu->run->mmio.data, sizeof(p->data));
-	return npt_emulate(vcpu, m->gpa);
+	return npt_emulate_again(vcpu, &m->hint, m->bytes, m->n);
 }
 
 void npt_emulate_free(struct npt_vcpu *vcpu)
