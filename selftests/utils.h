@@ -37,10 +37,10 @@ static inline int open_npt(void)
 	return open("/dev/npt", O_RDWR | O_CLOEXEC);
 }
 
-/* A struct for NPT_CREATE_VM with nothing chosen but the mode. */
+/* A struct for NPT_CREATE_VM: the engine that takes accesses, and the mode. */
 static inline struct npt_create_vm vm_args(unsigned int mmu)
 {
-	struct npt_create_vm c = { .size = sizeof(c), .mmu = mmu };
+	struct npt_create_vm c = { .size = sizeof(c), .engine = NPT_ENGINE_SOFT, .mmu = mmu };
 
 	return c;
 }
