@@ -19,6 +19,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/mem_encrypt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/namei.h>
@@ -223,6 +224,10 @@ int svm_probe(const char **why)
 	*why = NULL;
 	if (!cpu_has_svm()) {
 		*why = "this processor has no AMD SVM (CPUID 8000_0001h ECX bit 2)";
+		return -EOPNOTSUPP;
+	}
+	if (sme_me_mask) {
+		*why = "the host's memory is encrypted (SME): npt's tables don't know how";
 		return -EOPNOTSUPP;
 	}
 	if (READ_ONCE(going_down)) {
