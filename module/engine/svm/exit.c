@@ -687,9 +687,10 @@ static int unknown(struct npt_vcpu *vcpu)
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	struct kvm_run *run = vcpu->run;
 
-	if (vmcb->exit_code == SVM_X_INVALID) {
+	/* Some write only half of it, among them QEMU. */
+	if ((u32)vmcb->exit_code == (u32)SVM_X_INVALID) {
 		run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-		run->fail_entry.hardware_entry_failure_reason = vmcb->exit_code;
+		run->fail_entry.hardware_entry_failure_reason = SVM_X_INVALID;
 		run->fail_entry.cpu = svm_of(vcpu)->cpu;
 		return 0;
 	}
