@@ -139,6 +139,7 @@ static void __exit npt_module_exit(void)
 	misc_deregister(&npt_device);
 	npt_nl_exit();
 	npt_watch_exit();
+	npt_engines_exit();
 }
 
 module_init(npt_module_init);

@@ -80,3 +80,11 @@ int npt_engines_describe(char *buf, size_t size)
 	}
 	return len;
 }
+
+void npt_engines_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(engines); i++)
+		engines[i]->exit();
+}

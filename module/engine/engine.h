@@ -37,6 +37,7 @@ struct npt_batch;
  * @hw: a processor runs the guest: there is x86 state beyond paging
  * @kick: mmu->lock held for writing: when it returns, no vCPU of the VM uses
  *	a translation made before
+ * @exit: the module goes, and there are no VMs
  */
 struct npt_engine_ops {
 	const char *name;
@@ -56,6 +57,7 @@ struct npt_engine_ops {
 	void (*pull)(struct npt_vcpu *vcpu);
 	void (*kick_vcpu)(struct npt_vcpu *vcpu);
 	void (*kick)(struct npt_vm *vm);
+	void (*exit)(void);
 };
 
 extern const struct npt_engine_ops npt_engine_soft;
@@ -67,6 +69,8 @@ extern const struct npt_engine_ops npt_engine_svm;
  * @why is not NULL) a sentence or NULL.
  */
 const struct npt_engine_ops *npt_engine_pick(u32 id, const char **why);
+/* The module goes. */
+void npt_engines_exit(void);
 /* Bit 1 << enum npt_engine for each that could be picked now. */
 u32 npt_engines_usable(void);
 /* A line for each: its name, can it be picked now, and why not. Length of the text. */

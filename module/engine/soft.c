@@ -373,6 +373,10 @@ static int soft_run(struct npt_vcpu *vcpu)
 	return ret;
 }
 
+static void soft_exit(void)
+{
+}
+
 const struct npt_engine_ops npt_engine_soft = {
 	.name = "soft",
 	.id = NPT_ENGINE_SOFT,
@@ -390,4 +394,5 @@ const struct npt_engine_ops npt_engine_soft = {
 	.pull = soft_vcpu_nothing,
 	.kick_vcpu = soft_vcpu_nothing,
 	.kick = soft_kick,
+	.exit = soft_exit,
 };

@@ -343,6 +343,7 @@ static int panics(struct notifier_block *nb, unsigned long event, void *unused)
 }
 
 static struct notifier_block panic_block = { .notifier_call = panics };
+static bool panic_known;	/* lock */
 
 /* --- the first and the last user ------------------------------------------------------ */
 
@@ -386,7 +387,10 @@ static int first_user(void)
 		goto remove;
 	register_syscore_ops(&syscore);
 	register_reboot_notifier(&reboot_block);
-	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	/* It stays between users: to leave that chain takes a grace period. */
+	if (!panic_known)
+		atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+	panic_known = true;
 	return 0;
 
 remove:
@@ -399,7 +403,6 @@ free:
 
 static void last_user(void)
 {
-	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
 	unregister_reboot_notifier(&reboot_block);
 	unregister_syscore_ops(&syscore);
 	switch_off();
@@ -427,6 +430,12 @@ void svm_hw_put(void)
 	if (!--users)
 		last_user();
 	mutex_unlock(&lock);
+}
+
+void svm_hw_exit(void)
+{
+	if (panic_known)
+		atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
 }
 
 /* --- before each entry ------------------------------------------------------------------ */

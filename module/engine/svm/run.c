@@ -568,6 +568,7 @@ const struct npt_engine_ops npt_engine_svm = {
 	.pull = svm_pull,
 	.kick_vcpu = svm_kick_vcpu,
 	.kick = svm_kick,
+	.exit = svm_hw_exit,
 };
 
 #else /* !NPT_HAVE_SVM */
@@ -578,12 +579,17 @@ static int svm_engine_probe(const char **why)
 	return -EOPNOTSUPP;
 }
 
+static void svm_engine_exit(void)
+{
+}
+
 /* Never picked: the probe says no. */
 const struct npt_engine_ops npt_engine_svm = {
 	.name = "svm",
 	.id = NPT_ENGINE_SVM,
 	.nested_format = NPT_NESTED_NPT,
 	.probe = svm_engine_probe,
+	.exit = svm_engine_exit,
 };
 
 #endif

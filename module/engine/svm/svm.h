@@ -61,6 +61,8 @@ int svm_probe(const char **why);
 /* The first user turns SVM on everywhere, the last off. 0 or -EBUSY, -ENOMEM, -EIO. */
 int svm_hw_get(void);
 void svm_hw_put(void);
+/* The module goes. */
+void svm_hw_exit(void);
 /* Interrupts off: an ASID under which nothing stale is cached, and tlb_control. */
 void svm_asid(struct npt_vcpu *vcpu, struct svm_cpu *cpu);
 /* Interrupts off: what must not leak from one vCPU to the next on this CPU. */
