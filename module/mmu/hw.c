@@ -131,3 +131,19 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 	f->gpa = w.fault_gpa;
 	return outcome;
 }
+
+u32 npt_hw_fetch(struct npt_cpu *cpu, u64 gva, bool user, u8 *buf, u32 len)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	struct npt_walker w;
+
+	len = min_t(u32, len, 4096 - (gva & 4095));
+	npt_walker_init_hw(&w, cpu, NPT_OP_FETCH, user);
+	npt_read_lock(&mmu->lock);
+	if (npt_walk_guest(&w, gva) == NPT_WALK_OK)
+		memcpy(buf, npt_hpa_ptr(w.hpa), len);
+	else
+		len = 0;
+	npt_read_unlock(&mmu->lock);
+	return len;
+}

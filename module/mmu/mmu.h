@@ -391,6 +391,13 @@ void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru);
  */
 enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 error_code);
 
+/*
+ * Read the instruction at @gva that the processor has just come by: at most
+ * @len bytes, from within its page. It is not counted, because the access was
+ * the processor's. How many were read: 0 if the tables say otherwise by now.
+ */
+u32 npt_hw_fetch(struct npt_cpu *cpu, u64 gva, bool user, u8 *buf, u32 len);
+
 /* A page fault on shadow tables. */
 struct npt_hw_fault {
 	u64 gva;

@@ -79,29 +79,22 @@ static enum npt_cpu_mode cpu_mode(const struct npt_vcpu *vcpu)
 static u32 fetch(struct npt_vcpu *vcpu, u8 *bytes)
 {
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
-	struct npt_access rec = {
-		.op = NPT_OP_FETCH,
-		.flags = NPT_ACCESS_DATA | (cpl(vcpu) == 3 ? NPT_ACCESS_USER : 0),
-	};
-	struct npt_access_result res;
-	u32 failed = 0, done = 0;
+	enum npt_cpu_mode mode = cpu_mode(vcpu);
+	u64 gva = vcpu->regs.rip;
+	u32 done, more;
 
 	svm_pull_paging(vcpu);
-	rec.gva = vcpu->regs.rip;
-	if (cpu_mode(vcpu) != NPT_MODE_64)
-		rec.gva = (u32)(vmcb->cs.base + rec.gva);
+	if (mode != NPT_MODE_64)
+		gva = (u32)(vmcb->cs.base + gva);
+	done = npt_hw_fetch(&vcpu->cpu, gva, cpl(vcpu) == 3, bytes, NPT_INSN_MAX);
 	/* Not past the page unless the instruction goes there. */
-	while (done < NPT_INSN_MAX) {
-		rec.size = min_t(u64, NPT_INSN_MAX - done, PAGE_SIZE - offset_in_page(rec.gva));
-		if (!npt_cpu_execute(&vcpu->cpu, &rec, 1, &res, bytes + done, rec.size, true,
-				     &failed) || res.status)
-			break;
-		done += rec.size;
-		rec.gva += rec.size;
-		if (npt_insn_length(bytes, done, cpu_mode(vcpu)))
-			break;
-	}
-	return done;
+	if (likely(done == NPT_INSN_MAX) || !done || npt_insn_length(bytes, done, mode))
+		return done;
+	gva += done;
+	if (mode != NPT_MODE_64)
+		gva = (u32)gva;
+	more = npt_hw_fetch(&vcpu->cpu, gva, cpl(vcpu) == 3, bytes + done, NPT_INSN_MAX - done);
+	return done + more;
 }
 
 static int advance(struct npt_vcpu *vcpu, u64 rip)

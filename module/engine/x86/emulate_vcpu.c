@@ -413,9 +413,12 @@ int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n)
 		room = min_t(u64, room, cs->limit - v->vcpu->regs.rip + 1);
 	}
 	*n = min_t(u32, room, first);
-	end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes, *n, &gpa);
-	if (end)
-		return fetch_failed(v, end);
+	/* The processor was there a moment ago; if the tables have changed, they say so. */
+	if (npt_hw_fetch(&v->vcpu->cpu, lin, user(v->vcpu), bytes, *n) != *n) {
+		end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes, *n, &gpa);
+		if (end)
+			return fetch_failed(v, end);
+	}
 	len = npt_insn_decode(&v->e.insn, bytes, *n, v->e.mode);
 	if (len == -ENODATA && *n < room) {
 		lin += first;
