@@ -514,10 +514,8 @@ static int svm_run(struct npt_vcpu *vcpu)
 		return ret;
 	mutex_lock(&vcpu->cpu_lock);
 	ret = 1;
-	if (npt_userspace_pending(vcpu)) {
-		npt_vcpu_pull(vcpu);
+	if (npt_userspace_pending(vcpu))
 		ret = npt_userspace_complete(vcpu);
-	}
 	if (ret > 0) {
 		/* To complete what the last run asked for is no new exit. */
 		if (npt_immediate_exit(run)) {

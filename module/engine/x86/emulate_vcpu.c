@@ -546,6 +546,10 @@ bool npt_userspace_pending(const struct npt_vcpu *vcpu)
 
 int npt_userspace_complete(struct npt_vcpu *vcpu)
 {
+	/* A port's data goes to RAX, which is always here; all else looks at segments too. */
+	if (!vcpu->x86.pio.waiting || vcpu->x86.pio.io.string ||
+	    (vcpu->regs.rflags & X86_EFLAGS_TF) || vcpu->x86.guest_debug)
+		npt_vcpu_pull(vcpu);
 	if (vcpu->x86.pio.waiting)
 		return npt_io_complete(vcpu);
 	return npt_mmio_waiting(vcpu) ? npt_mmio_complete(vcpu) : 1;
