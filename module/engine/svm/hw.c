@@ -485,7 +485,8 @@ void svm_switch_barrier(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 {
 	if (cpu->last == vcpu)
 		return;
-	if (cpu->last && boot_cpu_has(X86_FEATURE_USE_IBPB))
+	/* Also if nobody is known: who ran last may be gone, what it trained is not. */
+	if (boot_cpu_has(X86_FEATURE_USE_IBPB))
 		write_msr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	cpu->last = vcpu;
 	svm_of(vcpu)->clean = 0;
