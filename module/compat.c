@@ -6,6 +6,8 @@
 #include <linux/entry-kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/smp.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
 #include <trace/events/ipi.h>
 
 /*
@@ -14,6 +16,14 @@
  */
 static struct kvm_run nobodys_run;
 static struct kvm_vcpu nobody = { .run = &nobodys_run };
+
+void npt_guard_user(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
 
 bool npt_guest_work_pending(void)
 {

@@ -78,6 +78,8 @@ SYM_FUNC_START(npt_svm_enter)
 	mov	R15(%rdi), %r15
 	mov	RDI(%rdi), %rdi
 
+	/* What the kernel left in the processor's buffers is not for the guest. */
+	NPT_CLEAR_BUFFERS
 	sti
 	vmrun	%rax
 	cli
@@ -103,7 +105,7 @@ SYM_FUNC_START(npt_svm_enter)
 	vmload	%rax
 	/* No return of ours may be predicted from what the guest left behind. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
-	UNTRAIN_RET
+	NPT_UNTRAIN_RET
 	stgi
 
 	/* Nor may the guest's values be of use to a speculating kernel. */

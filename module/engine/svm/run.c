@@ -245,6 +245,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 
 	context_tracking_guest_exit();
 	spec_ctrl_leave(vcpu);
+	npt_guard_user();
 	npt_fpu_leave(vcpu);
 	if (debug || hw_breakpoint_active())
 		hw_breakpoint_restore();
