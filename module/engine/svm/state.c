@@ -10,6 +10,7 @@
 #include <linux/minmax.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <asm/tlbflush.h>
 #include "../../compat.h"
 #include "../x86/state.h"
 #include "svm.h"
@@ -156,6 +157,17 @@ static void push_segments(struct npt_vcpu *vcpu)
 
 /* --- paging -------------------------------------------------------------------- */
 
+/* What the guest would read and has not written itself must not be seen. */
+static void hide_cr(struct svm_vcpu *svm, unsigned int cr, bool hide)
+{
+	u32 *word = &svm->vmcb->intercept[SVM_X_READ_CR0 / 32];
+
+	if (hide == !!(*word & BIT(SVM_X_READ_CR0 + cr)))
+		return;
+	*word ^= BIT(SVM_X_READ_CR0 + cr);
+	svm->clean &= ~SVM_CLEAN_INTERCEPTS;
+}
+
 void svm_push_paging(struct npt_vcpu *vcpu)
 {
 	const struct npt_regs *r = &vcpu->cpu.regs;
@@ -165,9 +177,12 @@ void svm_push_paging(struct npt_vcpu *vcpu)
 	vmcb->efer = r->efer | EFER_SVME;
 	/* Caches are the host's to switch off. */
 	vmcb->cr0 = r->cr0 & ~(X86_CR0_CD | X86_CR0_NW);
-	vmcb->cr4 = r->cr4;
+	/* The host's machine checks come as exceptions, not as a shutdown (vol. 2, 9.3.1). */
+	vmcb->cr4 = r->cr4 | (cr4_read_shadow() & X86_CR4_MCE);
 	if (svm->nested) {
 		vmcb->cr3 = r->cr3;
+		hide_cr(svm, 0, vmcb->cr0 != r->cr0);
+		hide_cr(svm, 4, vmcb->cr4 != r->cr4);
 	} else {
 		vmcb->cr0 |= X86_CR0_PG | X86_CR0_WP;
 		vmcb->cr4 |= X86_CR4_PAE;
