@@ -620,15 +620,14 @@ static int on_ac(struct npt_vcpu *vcpu)
 }
 
 /* The host's, whatever the guest did: as if it had come in the host's user mode. */
-static int on_mc(struct npt_vcpu *vcpu)
+void svm_machine_check(void)
 {
 	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
 	do_machine_check(&regs);
-	return 1;
 }
 
-/* Served when interrupts were switched on, or when STGI let it in. */
+/* Served when interrupts were switched on, when STGI let it in, or by svm_machine_check(). */
 static int on_host_event(struct npt_vcpu *vcpu)
 {
 	return 1;
@@ -712,7 +711,7 @@ static const struct exit exits[] = {
 	[SVM_X_BP] = { on_bp, NPT_CTR_exit_exception },
 	[SVM_X_EXCEPTION + 14] = { on_pf, NPT_CTR_exit_pf },
 	[SVM_X_EXCEPTION + 17] = { on_ac, NPT_CTR_exit_exception },
-	[SVM_X_EXCEPTION + 18] = { on_mc, NPT_CTR_exit_host },
+	[SVM_X_MC] = { on_host_event, NPT_CTR_exit_host },
 	[SVM_X_INTR] = { on_host_event, NPT_CTR_exit_host },
 	[SVM_X_NMI] = { on_host_event, NPT_CTR_exit_host },
 	[SVM_X_SMI] = { on_host_event, NPT_CTR_exit_host },

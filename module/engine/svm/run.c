@@ -372,6 +372,8 @@ static int run_once(struct npt_vcpu *vcpu)
 	smp_store_release(&svm->in_guest, false);
 	if (likely(!err))
 		store_registers(vcpu);
+	if (unlikely(!err && svm->vmcb->exit_code == SVM_X_MC))
+		svm_machine_check();
 	/* The interrupt that ended the run is the guest's time. */
 	local_irq_enable();
 	barrier();

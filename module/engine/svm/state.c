@@ -30,7 +30,7 @@ void svm_init_vmcb(struct npt_vcpu *vcpu)
 	 * without end while it delivers them, where no interrupt gets through.
 	 */
 	static const u16 always[] = {
-		SVM_X_EXCEPTION + 1, SVM_X_EXCEPTION + 17, SVM_X_EXCEPTION + 18,
+		SVM_X_EXCEPTION + 1, SVM_X_EXCEPTION + 17, SVM_X_MC,
 		SVM_X_INTR, SVM_X_NMI, SVM_X_SMI, SVM_X_INIT, SVM_X_RDPMC, SVM_X_CPUID,
 		SVM_X_RSM, SVM_X_INVD, SVM_X_HLT, SVM_X_INVLPGA, SVM_X_IOIO, SVM_X_MSR,
 		SVM_X_TASK_SWITCH, SVM_X_SHUTDOWN, SVM_X_VMRUN, SVM_X_VMMCALL, SVM_X_VMLOAD,

@@ -97,6 +97,8 @@ void svm_set_mp_state(struct npt_vcpu *vcpu, u32 state);
 
 /* 1: go on; 0: to user space, vcpu->run is filled; or an error. */
 int svm_exit(struct npt_vcpu *vcpu);
+/* Interrupts off, on the processor that the guest left because of it. */
+void svm_machine_check(void);
 /* Move RIP past the instruction that exited; 1, or as svm_exit(). */
 int svm_skip(struct npt_vcpu *vcpu);
 

@@ -107,6 +107,7 @@ struct npt_vmcb {
 #define SVM_X_WRITE_DR0		0x030
 #define SVM_X_EXCEPTION		0x040
 #define SVM_X_BP		(SVM_X_EXCEPTION + 3)
+#define SVM_X_MC		(SVM_X_EXCEPTION + 18)
 #define SVM_X_INTR		0x060
 #define SVM_X_NMI		0x061
 #define SVM_X_SMI		0x062
