@@ -327,6 +327,18 @@ static void set_root(struct npt_vcpu *vcpu)
 	svm->clean &= ~(svm->nested ? SVM_CLEAN_NP : SVM_CLEAN_CR);
 }
 
+/*
+ * Without nested paging a processor in PAE mode holds the four entries of the
+ * root, read when CR3 was loaded (APM vol. 2, 5.3.2): ours fill up as it runs.
+ */
+static void read_pae_root(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (!svm->nested && !(vcpu->cpu.regs.efer & NPT_EFER_LMA))
+		svm->clean &= ~SVM_CLEAN_CR;
+}
+
 /* One stay in the guest. 1: it was there, see the VMCB; 2: not yet; 0 or less: out. */
 static int run_once(struct npt_vcpu *vcpu)
 {
@@ -340,6 +352,7 @@ static int run_once(struct npt_vcpu *vcpu)
 	if (npt_vm_dead(vcpu->vm))
 		return -EIO;
 	set_root(vcpu);
+	read_pae_root(vcpu);
 	if (vcpu->x86.lapic)
 		set_tpr(vcpu);
 
