@@ -172,10 +172,11 @@ static int on_cpuid(struct npt_vcpu *vcpu)
 
 static int on_hlt(struct npt_vcpu *vcpu)
 {
-	svm_skip(vcpu);
+	int ret = svm_skip(vcpu);
+
 	if (vcpu->x86.lapic) {
 		svm_set_mp_state(vcpu, KVM_MP_STATE_HALTED);
-		return 1;
+		return ret;
 	}
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return 0;
@@ -325,20 +326,21 @@ static int set_cr4(struct npt_vcpu *vcpu, u64 value)
 static int set_cr8(struct npt_vcpu *vcpu, u64 value)
 {
 	u8 old = vcpu->sregs.cr8;
+	int ret;
 
 	if (value > 15)
 		return protection(vcpu);
-	svm_skip(vcpu);
+	ret = svm_skip(vcpu);
 	if (vcpu->x86.lapic) {
 		npt_lapic_set_cr8(vcpu, value);
-		return 1;
+		return ret;
 	}
 	vcpu->sregs.cr8 = value;
 	svm_of(vcpu)->vmcb->int_ctl &= ~SVM_V_TPR;
 	svm_of(vcpu)->vmcb->int_ctl |= value;
 	svm_of(vcpu)->clean &= ~SVM_CLEAN_TPR;
 	if (value >= old)
-		return 1;
+		return ret;
 	/* Something that user space holds back may come through now. */
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 	return 0;
