@@ -515,6 +515,31 @@ static int on_invlpg(struct npt_vcpu *vcpu)
 	return svm_skip(vcpu);
 }
 
+/*
+ * It was not the instruction at RIP that met the page but the delivery of an
+ * event, which only the processor can do: on a page that is no longer a table
+ * for us it can. What has to go to a device is nobody's.
+ */
+static int delivery_failed(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, u64 gpa)
+{
+	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct kvm_run *run = vcpu->run;
+
+	if (outcome == NPT_FAULT_EMULATE) {
+		/* If it no longer was one, another vCPU has seen to it. */
+		npt_guest_unprotect(&vcpu->cpu, gpa);
+		return 1;
+	}
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	run->internal.ndata = 4;
+	run->internal.data[0] = vmcb->exit_int_info;
+	run->internal.data[1] = vmcb->exit_code;
+	run->internal.data[2] = vmcb->exit_info1;
+	run->internal.data[3] = gpa;
+	return 0;
+}
+
 /* What came of a fault that the MMU looked at. */
 static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome,
 			 struct npt_emul_hint *hint)
@@ -527,6 +552,8 @@ static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome,
 	case NPT_FAULT_EMULATE:
 	case NPT_FAULT_MMIO:
 	case NPT_FAULT_READONLY:
+		if (unlikely(svm_of(vcpu)->vmcb->exit_int_info & SVM_EVENT_VALID))
+			return delivery_failed(vcpu, outcome, hint->gpa);
 		npt_vcpu_pull(vcpu);
 		vcpu->cpu.ctr[NPT_CTR_emulated]++;
 		hint->kind = outcome == NPT_FAULT_EMULATE ? NPT_EMUL_DONE :
