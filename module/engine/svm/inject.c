@@ -23,6 +23,7 @@ void svm_reap_events(struct npt_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_x86 *x = &vcpu->x86;
 	u32 info = svm->vmcb->exit_int_info;
+	bool raised = svm->given == SVM_GAVE_EXCEPTION;
 	u8 vector = info & SVM_EVENT_VECTOR;
 
 	if (unlikely(svm->iret) && vcpu->regs.rip != svm->iret_rip) {
@@ -44,8 +45,8 @@ void svm_reap_events(struct npt_vcpu *vcpu)
 		x->nmi.injected = true;
 		break;
 	case SVM_EVENT_EXCEPTION:
-		/* INT3 and INTO are executed again: RIP is still theirs. */
-		if (is_soft_exception(vector))
+		/* INT3 and INTO are executed again, unless it was user space that raised it. */
+		if (is_soft_exception(vector) && !(raised && vector == x->exc.vector))
 			break;
 		x->exc.injected = true;
 		x->exc.pending = false;
