@@ -157,16 +157,24 @@ static void inject_interrupt(struct npt_vcpu *vcpu, u8 vector)
 	vcpu->cpu.ctr[NPT_CTR_inj_interrupt]++;
 }
 
+/* However NMIs came to be masked (user space may have said so), IRET ends it. */
+static void watch_iret(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u32 *word = &svm->vmcb->intercept[SVM_X_IRET / 32];
+
+	if (svm->iret || (*word & BIT(SVM_X_IRET % 32)))
+		return;
+	*word |= BIT(SVM_X_IRET % 32);
+	svm->clean &= ~SVM_CLEAN_INTERCEPTS;
+}
+
 static void inject_nmi(struct npt_vcpu *vcpu)
 {
-	struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
-
 	vcpu->x86.nmi.injected = true;
 	vcpu->x86.nmi.masked = true;
-	vmcb->intercept[SVM_X_IRET / 32] |= BIT(SVM_X_IRET % 32);
-	svm_of(vcpu)->clean &= ~SVM_CLEAN_INTERCEPTS;
+	svm_of(vcpu)->iret = false;
 	inject(vcpu, SVM_EVENT_NMI, 0);
-	vcpu->cpu.ctr[NPT_CTR_inj_nmi]++;
 }
 
 /* What waits for an open interrupt flag, -1 if nothing does. */
@@ -194,7 +202,7 @@ void svm_inject(struct npt_vcpu *vcpu)
 		/* Raised while an interrupt was being delivered: that one waits. */
 		deliver_exception(vcpu);
 	} else if (x->nmi.injected) {
-		inject(vcpu, SVM_EVENT_NMI, 0);
+		inject_nmi(vcpu);
 	} else if (x->irq.injected) {
 		inject(vcpu, SVM_EVENT_INTR | x->irq.vector, 0);
 	} else {
@@ -206,6 +214,7 @@ void svm_inject(struct npt_vcpu *vcpu)
 		} else {
 			x->nmi.pending--;
 			inject_nmi(vcpu);
+			vcpu->cpu.ctr[NPT_CTR_inj_nmi]++;
 			taken = true;
 		}
 	}
@@ -225,6 +234,8 @@ void svm_inject(struct npt_vcpu *vcpu)
 	/* User space with its own interrupt controller wants to know when it may. */
 	if (!x->lapic && READ_ONCE(vcpu->run->request_interrupt_window))
 		want_window = true;
+	if (unlikely(x->nmi.masked))
+		watch_iret(vcpu);
 	if (want_window)
 		open_window(vcpu);
 	else
