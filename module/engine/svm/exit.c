@@ -665,7 +665,7 @@ static int on_host_event(struct npt_vcpu *vcpu)
 static int on_window(struct npt_vcpu *vcpu)
 {
 	if (!vcpu->x86.lapic && READ_ONCE(vcpu->run->request_interrupt_window) &&
-	    !vcpu->x86.irq.queued) {
+	    !vcpu->x86.irq.queued && !vcpu->x86.irq.injected) {
 		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 		return 0;
 	}

@@ -186,6 +186,16 @@ static int waiting_interrupt(struct npt_vcpu *vcpu)
 }
 
 /*
+ * Delivery of an interrupt goes on where it was interrupted, but not if an
+ * exception has come first and its handler has closed the flag.
+ */
+static bool may_resume(const struct npt_vcpu *vcpu)
+{
+	return vcpu->x86.irq.soft ||
+	       ((vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow);
+}
+
+/*
  * One event an entry: what was interrupted goes first, then what was raised,
  * then NMIs, then interrupts (APM vol. 2, 8.5). What has to wait asks for the
  * window.
@@ -194,8 +204,9 @@ void svm_inject(struct npt_vcpu *vcpu)
 {
 	struct npt_x86 *x = &vcpu->x86;
 	bool taken = true, want_window = false;
-	int vector;
+	int vector = -1;
 
+	svm_of(vcpu)->given = SVM_GAVE_NOTHING;
 	if (x->exc.injected) {
 		inject_exception(vcpu);
 	} else if (x->exc.pending) {
@@ -203,7 +214,7 @@ void svm_inject(struct npt_vcpu *vcpu)
 		deliver_exception(vcpu);
 	} else if (x->nmi.injected) {
 		inject_nmi(vcpu);
-	} else if (x->irq.injected) {
+	} else if (x->irq.injected && may_resume(vcpu)) {
 		inject(vcpu, SVM_EVENT_INTR | x->irq.vector, 0);
 	} else {
 		taken = false;
@@ -218,7 +229,11 @@ void svm_inject(struct npt_vcpu *vcpu)
 			taken = true;
 		}
 	}
-	vector = waiting_interrupt(vcpu);
+	/* One that has been acknowledged and not delivered comes before any other. */
+	if (x->irq.injected && svm_of(vcpu)->given != SVM_GAVE_INTERRUPT)
+		want_window = true;
+	else
+		vector = waiting_interrupt(vcpu);
 	if (vector >= 0) {
 		if (taken || !svm_interrupt_allowed(vcpu)) {
 			want_window = true;
