@@ -791,6 +791,66 @@ TEST_F(state, single_step)
 	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
 }
 
+/* --- what the guest sees of it ------------------------------------------------ */
+
+/* Bits that the processor must not run with, and bits that it must. */
+TEST_F(state, guest_reads_control_registers)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x20, 0xc0,		/* MOV EAX, CR0 */
+		0x66, 0xa3, 0x00, 0x20,		/* MOV [2000h], EAX */
+		0x0f, 0x20, 0xe0,		/* MOV EAX, CR4 */
+		0x66, 0xa3, 0x04, 0x20,		/* MOV [2004h], EAX */
+		HLT,
+	};
+	uint32_t seen[2];
+	struct kvm_sregs s;
+
+	NEED_ENGINE();
+
+	if (variant->engine == NPT_ENGINE_SOFT)
+		SKIP(return, "nothing reads registers here");
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	memcpy(self->mem + CODE, code, sizeof(code));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	/* CD, NW and ET, as after RESET; no MCE. */
+	EXPECT_EQ(0x60000010, s.cr0);
+	EXPECT_EQ(0, s.cr4);
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	memcpy(seen, self->mem + 0x2000, sizeof(seen));
+	EXPECT_EQ(s.cr0, seen[0]);
+	EXPECT_EQ(s.cr4, seen[1]);
+}
+
+/* A vCPU that goes on in the middle of its NMI handler. */
+TEST_F(state, iret_unmasks_nmis)
+{
+	/* PUSHF; PUSH CS; PUSH CODE + 6; IRET; HLT */
+	static const uint8_t code[] = { 0x9c, 0x0e, 0x68, 0x06, CODE >> 8, 0xcf, HLT };
+	struct kvm_vcpu_events e;
+	struct kvm_regs r;
+
+	NEED_ENGINE();
+
+	if (variant->engine == NPT_ENGINE_SOFT)
+		SKIP(return, "nothing executes IRET here");
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	memcpy(self->mem + CODE, code, sizeof(code));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	r.rsp = 0x3000;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_REGS, &r));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_VCPU_EVENTS, &e));
+	e.nmi.masked = 1;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_VCPU_EVENTS, &e));
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	EXPECT_EQ(CODE + 7, r.rip);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_VCPU_EVENTS, &e));
+	EXPECT_EQ(0, e.nmi.masked);
+}
+
 /* --- FPU -------------------------------------------------------------------- */
 
 /* Byte offsets in an XSAVE area (APM vol. 2, 11.5). */
