@@ -12,6 +12,7 @@
 #include <asm/processor-flags.h>
 #include <asm/tlbflush.h>
 #include "../../compat.h"
+#include "../x86/lapic.h"
 #include "../x86/state.h"
 #include "svm.h"
 
@@ -271,7 +272,7 @@ void svm_push(struct npt_vcpu *vcpu)
 		svm_push_paging(vcpu);
 		vmcb->cr2 = vcpu->sregs.cr2;
 		vmcb->int_ctl &= ~SVM_V_TPR;
-		vmcb->int_ctl |= vcpu->sregs.cr8 & SVM_V_TPR;
+		vmcb->int_ctl |= npt_lapic_get_cr8(vcpu) & SVM_V_TPR;
 		svm->clean &= ~(SVM_CLEAN_SEG | SVM_CLEAN_DT | SVM_CLEAN_CR | SVM_CLEAN_CR2 |
 				SVM_CLEAN_TPR);
 	}
