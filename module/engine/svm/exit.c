@@ -118,8 +118,12 @@ int svm_skip(struct npt_vcpu *vcpu)
 
 	if (svm_features & SVM_HAS_NRIPS)
 		return advance(vcpu, svm_of(vcpu)->vmcb->next_rip);
-	n = fetch(vcpu, bytes);
-	len = n ? npt_insn_length(bytes, n, cpu_mode(vcpu)) : 0;
+	/* Once only: what it has done since may have been to change the tables. */
+	len = svm_of(vcpu)->insn_len;
+	if (!len) {
+		n = fetch(vcpu, bytes);
+		len = n ? npt_insn_length(bytes, n, cpu_mode(vcpu)) : 0;
+	}
 	return len > 0 ? advance(vcpu, vcpu->regs.rip + len) : 1;
 }
 
@@ -152,7 +156,10 @@ static bool decode(struct npt_vcpu *vcpu, struct npt_insn *insn)
 	u8 bytes[NPT_INSN_MAX];
 	u32 n = fetch(vcpu, bytes);
 
-	return n && npt_insn_decode(insn, bytes, n, cpu_mode(vcpu)) > 0;
+	if (!n || npt_insn_decode(insn, bytes, n, cpu_mode(vcpu)) <= 0)
+		return false;
+	svm_of(vcpu)->insn_len = insn->len;
+	return true;
 }
 
 /* --- simple instructions -------------------------------------------------------------- */
@@ -775,6 +782,7 @@ int svm_exit(struct npt_vcpu *vcpu)
 {
 	u64 code = svm_of(vcpu)->vmcb->exit_code, *ctr = vcpu->cpu.ctr;
 
+	svm_of(vcpu)->insn_len = 0;
 	ctr[NPT_CTR_exits]++;
 	/* By far the most frequent, and far away in the table. */
 	if (code == SVM_X_NPF) {

@@ -47,6 +47,7 @@ struct svm_vcpu {
 	u8 given;		/* SVM_GAVE_* at the last entry */
 	bool iret;		/* NMIs are unmasked once RIP has left iret_rip */
 	u64 iret_rip;
+	u8 insn_len;		/* of the one that exited, 0: not decoded yet */
 };
 
 static inline struct svm_vcpu *svm_of(const struct npt_vcpu *vcpu)
