@@ -1202,10 +1202,13 @@ static bool memory_is_back(void *arg)
 	return kernel_memory_after <= *(long *)arg;
 }
 
-/* Less than the smallest thing of a VM that is not a slab object, and noise. */
+/*
+ * Free pages that processors keep at hand come to 10 MiB and more; what is
+ * leaked grows with the number of VMs, and shows by many of them.
+ */
 #define KILL_WARM 10
+#define NOISE_KIB (16 << 10)
 #define LEAK_KIB 4
-#define NOISE_KIB 2048
 
 /* Out and in again; 0 or -errno. */
 static int reload(const char *path)
