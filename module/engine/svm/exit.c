@@ -127,13 +127,13 @@ int svm_skip(struct npt_vcpu *vcpu)
 	return len > 0 ? advance(vcpu, vcpu->regs.rip + len) : 1;
 }
 
-/* What the memory operand of @insn is at; segments are pulled. */
+/* What the memory operand of @insn is at. */
 static u64 operand_address(struct npt_vcpu *vcpu, const struct npt_insn *insn)
 {
-	const struct kvm_segment *segs[] = {
-		[NPT_SEG_ES] = &vcpu->sregs.es, [NPT_SEG_CS] = &vcpu->sregs.cs,
-		[NPT_SEG_SS] = &vcpu->sregs.ss, [NPT_SEG_DS] = &vcpu->sregs.ds,
-		[NPT_SEG_FS] = &vcpu->sregs.fs, [NPT_SEG_GS] = &vcpu->sregs.gs,
+	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	const struct npt_vmcb_seg *segs[] = {
+		[NPT_SEG_ES] = &vmcb->es, [NPT_SEG_CS] = &vmcb->cs, [NPT_SEG_SS] = &vmcb->ss,
+		[NPT_SEG_DS] = &vmcb->ds, [NPT_SEG_FS] = &vmcb->fs, [NPT_SEG_GS] = &vmcb->gs,
 	};
 	u64 at = insn->disp;
 
@@ -515,7 +515,6 @@ static int on_invlpg(struct npt_vcpu *vcpu)
 	} else {
 		if (!decode(vcpu, &insn))
 			return 1;
-		npt_vcpu_pull(vcpu);
 		gva = operand_address(vcpu, &insn);
 	}
 	npt_cpu_invlpg(&vcpu->cpu, gva);
