@@ -99,6 +99,7 @@ void npt_vcpu_kick(struct npt_vcpu *vcpu)
 {
 	/* A sleeper has set its state before it looked at the requests. */
 	smp_mb();
+	/* Nobody sleeps most of the time: then there is no lock to take. */
 	if (waitqueue_active(&vcpu->x86.wq))
 		wake_up(&vcpu->x86.wq);
 	vcpu->vm->engine->kick_vcpu(vcpu);

@@ -729,18 +729,20 @@ static int unknown(struct npt_vcpu *vcpu)
 	return 0;
 }
 
-/* --- the table --------------------------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------- */
 
 struct exit {
 	int (*fn)(struct npt_vcpu *vcpu);
 	u16 counter;
 };
 
-#define CR(n) [SVM_X_READ_CR0 + (n)] = { on_cr, NPT_CTR_exit_cr }, \
-	      [SVM_X_WRITE_CR0 + (n)] = { on_cr, NPT_CTR_exit_cr }
-
 static const struct exit exits[] = {
-	CR(0), CR(3), CR(4), CR(8),
+	[SVM_X_READ_CR0] = { on_cr, NPT_CTR_exit_cr },
+	[SVM_X_READ_CR0 + 3 ... SVM_X_READ_CR0 + 4] = { on_cr, NPT_CTR_exit_cr },
+	[SVM_X_READ_CR0 + 8] = { on_cr, NPT_CTR_exit_cr },
+	[SVM_X_WRITE_CR0] = { on_cr, NPT_CTR_exit_cr },
+	[SVM_X_WRITE_CR0 + 3 ... SVM_X_WRITE_CR0 + 4] = { on_cr, NPT_CTR_exit_cr },
+	[SVM_X_WRITE_CR0 + 8] = { on_cr, NPT_CTR_exit_cr },
 	[SVM_X_READ_DR0 ... SVM_X_WRITE_DR0 + 15] = { on_dr, NPT_CTR_exit_dr },
 	[SVM_X_EXCEPTION + 1] = { on_db, NPT_CTR_exit_exception },
 	[SVM_X_BP] = { on_bp, NPT_CTR_exit_exception },

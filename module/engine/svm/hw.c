@@ -47,7 +47,7 @@ DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
 
 static DEFINE_MUTEX(lock);
 static unsigned int users;		/* lock: VMs */
-static bool online;			/* cpus_read_lock() or a hotplug callback: turn newcomers on */
+static bool online;			/* turn newcomers on; cpus_read_lock(), or hotplug's own */
 static bool going_down;			/* the machine is: nobody turns SVM on any more */
 static int hotplug_state;		/* lock */
 static struct page *iopm, *msrpm;	/* lock */

@@ -146,6 +146,7 @@ static void svm_kick_vcpu(struct npt_vcpu *vcpu)
 
 	/* Said first, looked second: see the head of this file. */
 	smp_mb();
+	/* Its processor was written before. */
 	if (!smp_load_acquire(&svm->in_guest))
 		return;
 	cpu = READ_ONCE(svm->cpu);
@@ -166,10 +167,12 @@ static void svm_kick(struct npt_vm *vm)
 
 	npt_assert_write(&vm->mmu.lock);
 	here = get_cpu();
+	/* flush_seq has grown before anybody is looked for. */
 	smp_mb();
 	xa_for_each(&vm->vcpus, id, vcpu) {
 		struct svm_vcpu *svm = svm_of(vcpu);
 
+		/* As above. */
 		if (!smp_load_acquire(&svm->in_guest))
 			continue;
 		cpu = READ_ONCE(svm->cpu);
@@ -372,6 +375,7 @@ static int run_once(struct npt_vcpu *vcpu)
 	}
 	/* Who sees this must find the right processor. */
 	smp_store_release(&svm->in_guest, true);
+	/* Said first: see the head of this file. */
 	smp_mb();
 	if (unlikely(must_wait(vcpu))) {
 		WRITE_ONCE(svm->in_guest, false);
