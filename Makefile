@@ -68,6 +68,10 @@ check-%: ## run the groups of tests whose name begins so (selftests/check --list
 	selftests/setup
 	selftests/check --only '$**'
 
+check-debug: ## run the lab's tests on a kernel with every checker (built once)
+	selftests/setup build lab check debug
+	selftests/check --from selftests/check-debug.list
+
 bench: userspace ## measure, beside the targets
 	selftests/bench/run
 
@@ -109,4 +113,4 @@ help: ## this list
 		/^[a-z_%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all module-if-possible modules modules_install userspace tests lab-files \
-	docs docs-if-possible demo check bench lab install uninstall clean help
+	docs docs-if-possible demo check check-debug bench lab install uninstall clean help
