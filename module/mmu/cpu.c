@@ -39,6 +39,9 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 		sp = list_first_entry_or_null(&mmu->sp_active, struct npt_sp, link);
 		if (sp)
 			npt_sp_zap(mmu, sp, NPT_ZAP_EXIT);
+		else
+			/* Also roots that outlived the last flush with their vCPUs. */
+			npt_sp_free_zapped(mmu);
 		npt_write_unlock(&mmu->lock);
 		if (!sp)
 			break;

@@ -227,12 +227,28 @@ static void flush_of_tag(void)
 	}
 }
 
+/*
+ * A process that dies gives its memory back before it closes its VM: the root
+ * that a vCPU still holds goes with the vCPU, when nothing is left to flush.
+ */
+static void released(void)
+{
+	struct scene s = { 0 };
+
+	open_scene(&s, true, NULL);
+	look(&s, X, NPT_OP_READ);
+	npt_mmu_zap_slowly(&s.env.mmu, 0, 1ull << (s.env.mmu.gpa_bits - 12), NPT_ZAP_EXIT,
+			   NPT_FL_NOTIFIER);
+	close_scene(&s);
+}
+
 static const struct test tests[] = {
 	{ "sync.user_bit", user_bit },
 	{ "sync.second_way", second_way },
 	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
 	{ "sync.flush_of_tag", flush_of_tag },
+	{ "sync.released", released },
 };
 
 int main(void)
