@@ -18,6 +18,7 @@
 #include "../x86/fpu.h"
 #include "../x86/lapic.h"
 #include "../x86/msr.h"
+#include "../x86/operand.h"
 #include "../x86/state.h"
 #include "svm.h"
 
@@ -38,10 +39,7 @@
 
 static u64 *gpr(struct npt_vcpu *vcpu, unsigned int n)
 {
-	/* struct kvm_regs has rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp; encodings differ. */
-	static const u8 at[] = { 0, 2, 3, 1, 6, 7, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15 };
-
-	return (u64 *)&vcpu->regs + at[n & 15];
+	return npt_gpr(&vcpu->regs, n);
 }
 
 static u8 cpl(const struct npt_vcpu *vcpu)

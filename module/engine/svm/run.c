@@ -429,20 +429,16 @@ static int handle_requests(struct npt_vcpu *vcpu)
 	clear_bit(NPT_REQ_TIMER, &x->requests);
 	if (test_and_clear_bit(NPT_REQ_EVENT, &x->requests) && x->lapic) {
 		/* INIT and SIPI come to a vCPU that runs, too. */
-		npt_vcpu_pull(vcpu);
 		err = npt_lapic_accept(vcpu);
 		if (err)
 			return err;
 	}
 	if (test_and_clear_bit(NPT_REQ_EOI_EXIT, &x->requests) && npt_lapic_eoi_exit(vcpu))
 		return 0;
-	clear_bit(NPT_REQ_MSR_FILTER, &x->requests);
 	if (test_and_clear_bit(NPT_REQ_TRIPLE_FAULT, &x->requests)) {
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
-	if (test_and_clear_bit(NPT_REQ_EXIT, &x->requests))
-		return -EIO;
 	return 1;
 }
 

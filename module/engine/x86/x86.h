@@ -105,10 +105,8 @@ enum npt_request {
 	NPT_REQ_LOOK,		/* somebody waits for cpu_lock */
 	NPT_REQ_TRIPLE_FAULT,
 	NPT_REQ_TIMER,		/* the local APIC's timer went off */
-	NPT_REQ_MSR_FILTER,	/* interception of MSRs changed */
 	NPT_REQ_EOI_EXIT,	/* user space's IOAPIC must know of an EOI: npt_lapic_eoi_exit() */
 	NPT_REQ_NMI,		/* npt_nmi_collect() */
-	NPT_REQ_EXIT,		/* leave to user space: the VM died */
 };
 
 /* All fields: vcpu->mutex, but where said. */
