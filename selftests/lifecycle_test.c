@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
+#include "system.h"
 #include "utils.h"
 
 #define MEM_SIZE MIB
@@ -25,24 +25,6 @@ static int module_users(void)
 		n = -1;
 	fclose(f);
 	return n;
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "npt", O_NONBLOCK) ? -errno : 0;
-}
-
-static int load(void)
-{
-	const char *path = getenv("NPT_KO");
-	int fd, ret;
-
-	fd = open(path ?: "npt.ko", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
 }
 
 /* A VM with memory and one vCPU, that has touched some of it. */
@@ -408,18 +390,18 @@ TEST_F(lifecycle, rmmod_while_in_use)
 	if (geteuid())
 		SKIP(return, "needs root");
 	ASSERT_TRUE(machine_make(&m, NPT_MMU_NESTED));
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	machine_drop(&m, 0);
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	machine_drop(&m, 1);
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	machine_drop(&m, 2);
 	/* The mapping alone holds it. */
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	machine_drop(&m, 4);
 	machine_drop(&m, 3);
 	mem = open_npt();
-	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-EWOULDBLOCK, module_unload());
 	close(mem);
 	EXPECT_EQ(self->users, module_users());
 }
@@ -445,9 +427,9 @@ TEST_F_TIMEOUT(lifecycle, load_and_unload, 300)
 		SKIP(return, "somebody else uses the module");
 	hurry("1");
 	for (i = 0; i < 1000; i++) {
-		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, module_unload());
 		ASSERT_EQ(-1, access("/dev/npt", F_OK));
-		ASSERT_EQ(0, load());
+		ASSERT_EQ(0, module_load());
 		if (i % 20)
 			continue;
 		/* Gone so lately that what is freed later is still to be freed. */

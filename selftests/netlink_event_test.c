@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
 #include "nlraw.h"
+#include "system.h"
 #include "utils.h"
 
 /* Far more than a receive buffer of the smallest size holds. */
@@ -414,26 +415,9 @@ TEST_F_TIMEOUT(event, fickle_listeners, 120)
 
 /* --- the module goes ---------------------------------------------------- */
 
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "npt", O_NONBLOCK) ? -errno : 0;
-}
-
-static int load(void)
-{
-	int fd = open(getenv("NPT_KO"), O_RDONLY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 static bool unloads(void *arg)
 {
-	return !unload();
+	return !module_unload();
 }
 
 TEST_F_TIMEOUT(event, module_goes_with_a_listener, 120)
@@ -448,13 +432,13 @@ TEST_F_TIMEOUT(event, module_goes_with_a_listener, 120)
 	vm = create_vm(self->dev, NPT_MMU_NESTED);
 	ASSERT_LE(0, vm);
 	ASSERT_EQ(0, monitor(&self->nl, NPT_INTERVAL_MIN, &s));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	close(vm);
 	close(self->dev);
 	/* The report under way may hold the VM for a moment. */
 	EXPECT_TRUE(nlraw_wait(unloads, NULL, 10));
 	EXPECT_EQ(-ENOENT, monitor(&self->nl, 0, &s));
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, module_load());
 	self->dev = open_npt();
 	EXPECT_LE(0, self->dev);
 }
@@ -470,10 +454,10 @@ TEST_F_TIMEOUT(event, module_stays_for_a_dump, 120)
 	/* The catalogue is larger than one buffer. */
 	nlraw_init(&m, &self->ear, NPT_CMD_CATALOGUE_GET, NLM_F_DUMP);
 	ASSERT_EQ(0, nlraw_send(&self->ear, &m));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	nlraw_close(&self->ear);
 	EXPECT_TRUE(nlraw_wait(unloads, NULL, 10));
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, module_load());
 	self->dev = open_npt();
 	EXPECT_LE(0, self->dev);
 }

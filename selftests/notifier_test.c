@@ -4,16 +4,12 @@
  * swap, merge, split and collapse. First each by itself, then while vCPUs run
  * in threads of their own and check that memory holds what they wrote.
  */
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <sys/mman.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
-#include "utils.h"
+#include "softwork.h"
+#include "system.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
@@ -25,19 +21,9 @@
 #define MADV_COLLAPSE 25
 #endif
 
-/*
- * Guest memory, gva = gpa: pages that threads own, pages that the host takes
- * away under them (victims), the guest's tables.
- */
-#define WORKERS 2
-#define OWNED_PAGES 48		/* of each thread */
-#define VICTIMS (2 * MIB)
-#define VICTIM_PAGES 64
-#define TABLES (4 * MIB)
+/* Guest memory, gva = gpa: what softwork.h says, then the guest's tables. */
+#define TABLES WORK_SIZE
 #define MEM_SIZE (TABLES + 2 * MIB)
-
-/* What a victim page holds, if anything. */
-#define PATTERN(page) (0x1234567800000000ULL + (page))
 
 FIXTURE(notifier) {
 	int dev, vm, vcpu[WORKERS];
@@ -275,189 +261,6 @@ TEST_F(notifier, free_lazily)
 
 /* --- while vCPUs run ----------------------------------------------------------- */
 
-/* A thread that drives one vCPU: writes its pages, reads them back both ways. */
-struct worker {
-	pthread_t thread;
-	int vcpu;
-	unsigned int id;
-	bool tolerant;			/* the host may refuse pages for a while */
-	uint64_t expected[OWNED_PAGES];
-	unsigned int rounds;		/* progress.lock */
-	atomic_bool stop;
-	char failure[128];		/* empty: none */
-};
-
-/* Whoever waits for rounds. */
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-} progress = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER };
-
-static void add_rounds(struct worker *w, unsigned int n)
-{
-	pthread_mutex_lock(&progress.lock);
-	w->rounds += n;
-	pthread_cond_broadcast(&progress.changed);
-	pthread_mutex_unlock(&progress.lock);
-}
-
-/* One round's batch: three records for each own page, two for a victim. */
-#define RECORDS (3 * OWNED_PAGES + 2)
-struct round {
-	struct npt_access rec[RECORDS];
-	struct npt_access_result res[RECORDS];
-	uint64_t data[RECORDS];
-};
-
-static uint64_t own_page(const struct worker *w, unsigned int i)
-{
-	return (i * WORKERS + w->id + 1) * PAGE;
-}
-
-static void add_record(struct round *r, unsigned int i, uint8_t op, uint8_t flags,
-		       uint64_t gva, uint64_t value)
-{
-	r->rec[i] = (struct npt_access) {
-		.gva = gva,
-		.size = 8,
-		.op = op,
-		.flags = flags | NPT_ACCESS_DATA,
-		.data = i * 8,
-	};
-	r->data[i] = value;
-}
-
-static void prepare_round(const struct worker *w, struct round *r, unsigned int round)
-{
-	unsigned int i, victim = round % VICTIM_PAGES;
-
-	for (i = 0; i < OWNED_PAGES; i++) {
-		uint64_t value = (uint64_t)round << 32 | w->id << 16 | i;
-
-		add_record(r, i, NPT_OP_WRITE, 0, own_page(w, i), value);
-		add_record(r, OWNED_PAGES + i, NPT_OP_READ, 0, own_page(w, i), 0);
-		add_record(r, 2 * OWNED_PAGES + i, NPT_OP_READ, NPT_ACCESS_PHYS,
-			   own_page(w, i), 0);
-	}
-	add_record(r, 3 * OWNED_PAGES, NPT_OP_WRITE, 0, VICTIMS + victim * PAGE,
-		   PATTERN(victim));
-	victim = round * 7 % VICTIM_PAGES;
-	add_record(r, 3 * OWNED_PAGES + 1, NPT_OP_READ, 0, VICTIMS + victim * PAGE, 0);
-}
-
-#define FAIL(w, ...) do {							\
-		if (!(w)->failure[0])						\
-			snprintf((w)->failure, sizeof((w)->failure), __VA_ARGS__); \
-	} while (0)
-
-static bool usable(struct worker *w, const struct round *r, unsigned int i)
-{
-	if (r->res[i].status == NPT_STATUS_OK)
-		return true;
-	if (!w->tolerant || r->res[i].status != NPT_STATUS_HOST_FAULT)
-		FAIL(w, "record %u: status %u at gva %llx error %x", i, r->res[i].status,
-		     (unsigned long long)r->rec[i].gva, r->res[i].error_code);
-	return false;
-}
-
-static void check_round(struct worker *w, const struct round *r)
-{
-	uint64_t got, pattern;
-	unsigned int i, how;
-
-	for (i = 0; i < OWNED_PAGES; i++) {
-		if (usable(w, r, i))
-			w->expected[i] = r->data[i];
-		for (how = 1; how < 3; how++) {
-			if (!usable(w, r, how * OWNED_PAGES + i))
-				continue;
-			got = r->data[how * OWNED_PAGES + i];
-			if (got != w->expected[i])
-				FAIL(w, "page %u by %s address: %llx, expected %llx", i,
-				     how == 1 ? "virtual" : "physical", (unsigned long long)got,
-				     (unsigned long long)w->expected[i]);
-		}
-	}
-	usable(w, r, 3 * OWNED_PAGES);
-	i = 3 * OWNED_PAGES + 1;
-	pattern = PATTERN((r->rec[i].gva - VICTIMS) / PAGE);
-	if (usable(w, r, i) && r->data[i] && r->data[i] != pattern)
-		FAIL(w, "victim page: %llx", (unsigned long long)r->data[i]);
-}
-
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-	struct round *r = malloc(sizeof(*r));
-	unsigned int round;
-
-	for (round = 1; !atomic_load(&w->stop) && !w->failure[0]; round++) {
-		struct npt_batch b = {
-			.size = sizeof(b),
-			.accesses = (uintptr_t)r->rec,
-			.results = (uintptr_t)r->res,
-			.data = (uintptr_t)r->data,
-			.data_len = sizeof(r->data),
-			.count = RECORDS,
-		};
-
-		prepare_round(w, r, round);
-		if (call(w->vcpu, NPT_BATCH, &b) || b.done != RECORDS)
-			FAIL(w, "the batch ended after %u", b.done);
-		else
-			check_round(w, r);
-		add_rounds(w, 1);
-	}
-	/* Whoever waits for progress gets it. */
-	add_rounds(w, 1U << 30);
-	free(r);
-	return NULL;
-}
-
-static void start_workers(struct worker *workers, const int *vcpus, bool tolerant)
-{
-	unsigned int i;
-
-	memset(workers, 0, WORKERS * sizeof(*workers));
-	for (i = 0; i < WORKERS; i++) {
-		workers[i].vcpu = vcpus[i];
-		workers[i].id = i;
-		workers[i].tolerant = tolerant;
-		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
-	}
-}
-
-/* Until each has done a whole round since. */
-static void wait_for_rounds(struct worker *workers)
-{
-	unsigned int i, before[WORKERS];
-
-	pthread_mutex_lock(&progress.lock);
-	for (i = 0; i < WORKERS; i++)
-		before[i] = workers[i].rounds;
-	for (i = 0; i < WORKERS; i++)
-		while (workers[i].rounds - before[i] < 2)
-			pthread_cond_wait(&progress.changed, &progress.lock);
-	pthread_mutex_unlock(&progress.lock);
-}
-
-/* True: nobody has seen anything wrong. */
-static bool stop_workers(struct worker *workers)
-{
-	bool good = true;
-	unsigned int i;
-
-	for (i = 0; i < WORKERS; i++)
-		atomic_store(&workers[i].stop, true);
-	for (i = 0; i < WORKERS; i++) {
-		pthread_join(workers[i].thread, NULL);
-		if (workers[i].failure[0])
-			fprintf(stderr, "# vCPU %u: %s\n", i, workers[i].failure);
-		good &= !workers[i].failure[0];
-	}
-	return good;
-}
-
 TEST_F_TIMEOUT(notifier, running_drop, 120)
 {
 	struct worker w[WORKERS];
@@ -540,48 +343,10 @@ TEST_F_TIMEOUT(notifier, running_fork, 120)
 	EXPECT_TRUE(stop_workers(w));
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
-static long read_number(const char *path, const char *key)
-{
-	char line[256];
-	long n = -1;
-	FILE *f = fopen(path, "re");
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			n = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return n;
-}
-
-/* Somewhere to swap to: a compressed RAM disk. */
-static bool swap_on(void)
-{
-	if (read_number("/proc/meminfo", "SwapTotal:") > 0)
-		return true;
-	return !system("modprobe zram; echo 64M > /sys/block/zram0/disksize") &&
-	       !system("mkswap /dev/zram0 > /dev/null") && !swapon("/dev/zram0", 0);
-}
-
 /* Reclaim by a control group asks for the age of pages first. */
 static bool reclaim_group(void)
 {
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	mkdir("/sys/fs/cgroup/npt-test", 0755);
-	return write_file("/sys/fs/cgroup/npt-test/cgroup.procs", pid) &&
+	return group_make("npt-test", NULL) && group_enter("npt-test", getpid()) &&
 	       !access("/sys/fs/cgroup/npt-test/memory.reclaim", W_OK);
 }
 

@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include "kselftest_harness.h"
 #include "nlraw.h"
+#include "system.h"
 #include "utils.h"
 
 #ifndef MADV_COLD
@@ -463,12 +463,6 @@ struct trouble {
 	atomic_ulong done;	/* steps, for the others */
 };
 
-static uint64_t random_of(uint64_t *seed)
-{
-	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return *seed >> 33;
-}
-
 static void *make_trouble(void *arg)
 {
 	struct trouble *t = arg;
@@ -650,40 +644,6 @@ static void read_logs(struct trouble *t)
 }
 
 /* --- the host's memory */
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
-static long read_number(const char *path, const char *key)
-{
-	char line[256];
-	long n = -1;
-	FILE *f = fopen(path, "re");
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			n = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return n;
-}
-
-/* Somewhere to swap to: a compressed RAM disk. */
-static void swap_on(void)
-{
-	if (read_number("/proc/meminfo", "SwapTotal:") > 0 || !swapon("/dev/zram0", 0))
-		return;
-	if (system("modprobe zram; echo 64M > /sys/block/zram0/disksize") ||
-	    system("mkswap /dev/zram0 > /dev/null") || swapon("/dev/zram0", 0))
-		fprintf(stderr, "# nothing to swap to\n");
-}
 
 /* From now on no page holds less than this number. */
 static void raise_floor(struct trouble *t, uint64_t number)
@@ -945,21 +905,6 @@ static unsigned int broken_laws(int fd)
 	return broken;
 }
 
-static unsigned int setting(const char *name, unsigned int otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoul(value, NULL, 10) : otherwise;
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 enum { CHANGE_SLOT, READ_LOGS, DISTURB_MEMORY, MOVE_THREADS, LOOK, HOTPLUG, TROUBLES };
 
 static const struct {
@@ -1090,7 +1035,8 @@ TEST_F_TIMEOUT(stress, storm, 3600)
 
 	if (geteuid() || sysconf(_SC_NPROCESSORS_ONLN) < VCPUS)
 		SKIP(return, "needs root and 4 processors");
-	swap_on();
+	if (!swap_on())
+		fprintf(stderr, "# nothing to swap to\n");
 	ASSERT_TRUE(machine_make(m, variant->mmu));
 	start_vcpus(m);
 	t[READ_LOGS].own = log;
@@ -1173,26 +1119,6 @@ static bool no_vm(void *arg)
 	return vms(arg) == 0;
 }
 
-/* Memory that the kernel holds for itself, in KiB. */
-static long kernel_memory(void)
-{
-	static const char *const others[] = {
-		"MemFree:", "Buffers:", "Cached:", "SwapCached:", "AnonPages:",
-	};
-	const char *info = "/proc/meminfo";
-	long used;
-	unsigned int i;
-
-	/* KSM keeps what it knew of processes that are gone while it stands still. */
-	write_file("/sys/kernel/mm/ksm/run", "2");
-	write_file("/sys/kernel/mm/ksm/run", "0");
-	write_file("/proc/sys/vm/drop_caches", "3");
-	used = read_number(info, "MemTotal:");
-	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		used -= read_number(info, others[i]);
-	return used;
-}
-
 static long kernel_memory_after;
 
 /* Freed late: RCU, per-CPU lists. */
@@ -1209,19 +1135,6 @@ static bool memory_is_back(void *arg)
 #define KILL_WARM 10
 #define NOISE_KIB (16 << 10)
 #define LEAK_KIB 4
-
-/* Out and in again; 0 or -errno. */
-static int reload(const char *path)
-{
-	int fd, ret;
-
-	if (syscall(SYS_delete_module, "npt", O_NONBLOCK))
-		return -errno;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
 
 TEST_F_TIMEOUT(stress, killed, 3600)
 {
@@ -1244,7 +1157,7 @@ TEST_F_TIMEOUT(stress, killed, 3600)
 		kernel_memory_after);
 	/* Nothing of all this keeps the module. */
 	if (!geteuid() && getenv("NPT_KO"))
-		EXPECT_EQ(0, reload(getenv("NPT_KO")));
+		EXPECT_EQ(0, module_unload() ?: module_load());
 }
 
 TEST_HARNESS_MAIN
