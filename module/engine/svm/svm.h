@@ -100,8 +100,6 @@ void svm_set_mp_state(struct npt_vcpu *vcpu, u32 state);
 int svm_exit(struct npt_vcpu *vcpu);
 /* Interrupts off, on the processor that the guest left because of it. */
 void svm_machine_check(void);
-/* Move RIP past the instruction that exited; 1, or as svm_exit(). */
-int svm_skip(struct npt_vcpu *vcpu);
 
 /* --- enter.S ---------------------------------------------------------------------- */
 

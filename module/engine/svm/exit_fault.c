@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Nested and shadow page faults, and the other exceptions that are taken. */
+#include <asm/trap_pf.h>
+#include "../../compat.h"
+#include "../x86/emulate.h"
+#include "../x86/state.h"
+#include "exit.h"
+
+#ifdef NPT_HAVE_SVM
+
+/* --- page faults ---------------------------------------------------------- */
+
+/*
+ * It was not the instruction at RIP that met the page but the delivery of an
+ * event, which only the processor can do: on a page that is no longer a table
+ * for us it can. What has to go to a device is nobody's.
+ */
+static int delivery_failed(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, u64 gpa)
+{
+	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct kvm_run *run = vcpu->run;
+
+	if (outcome == NPT_FAULT_EMULATE) {
+		/* If it no longer was one, another vCPU has seen to it. */
+		npt_guest_unprotect(&vcpu->cpu, gpa);
+		return 1;
+	}
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	run->internal.ndata = 4;
+	run->internal.data[0] = vmcb->exit_int_info;
+	run->internal.data[1] = vmcb->exit_code;
+	run->internal.data[2] = vmcb->exit_info1;
+	run->internal.data[3] = gpa;
+	return 0;
+}
+
+/* What came of a fault that the MMU looked at. */
+static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome,
+			 struct npt_emul_hint *hint)
+{
+	switch (outcome) {
+	case NPT_FAULT_FIXED:
+	case NPT_FAULT_SPURIOUS:
+	case NPT_FAULT_UNSYNC:
+		return 1;
+	case NPT_FAULT_EMULATE:
+	case NPT_FAULT_MMIO:
+	case NPT_FAULT_READONLY:
+		if (unlikely(svm_of(vcpu)->vmcb->exit_int_info & SVM_EVENT_VALID))
+			return delivery_failed(vcpu, outcome, hint->gpa);
+		npt_vcpu_pull(vcpu);
+		vcpu->cpu.ctr[NPT_CTR_emulated]++;
+		hint->kind = outcome == NPT_FAULT_EMULATE ? NPT_EMUL_DONE :
+			     outcome == NPT_FAULT_MMIO ? NPT_EMUL_MMIO : NPT_EMUL_ROM;
+		return npt_emulate(vcpu, hint);
+	default:
+		if (npt_vm_dead(vcpu->vm))
+			return -EIO;
+		return vcpu->cpu.fatal ? -EINTR : -EFAULT;
+	}
+}
+
+/* EXITINFO1: the fault was at the end of the guest's walk, not at one of its tables. */
+#define NPF_FINAL BIT_ULL(32)
+
+int svm_on_npf(struct npt_vcpu *vcpu)
+{
+	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct npt_emul_hint hint = {
+		.gpa = vmcb->exit_info2,
+		.operand = vmcb->exit_info1 & NPF_FINAL,
+		.write = vmcb->exit_info1 & X86_PF_WRITE,
+	};
+
+	return fault_outcome(vcpu, npt_hw_nested_fault(&vcpu->cpu, hint.gpa, vmcb->exit_info1),
+			     &hint);
+}
+
+int svm_on_pf(struct npt_vcpu *vcpu)
+{
+	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct npt_hw_fault f = {
+		.gva = vmcb->exit_info2,
+		.error_code = vmcb->exit_info1,
+		.implicit = svm_cpl(vcpu) == 3 && !(vmcb->exit_info1 & X86_PF_USER),
+	};
+	enum npt_fault_outcome outcome;
+	struct npt_emul_hint hint;
+
+	svm_pull_paging(vcpu);
+	outcome = npt_hw_shadow_fault(&vcpu->cpu, &f);
+	if (outcome == NPT_FAULT_GUEST) {
+		npt_queue_pf(vcpu, f.error_code, f.gva);
+		return 1;
+	}
+	/* Of MMIO and read-only memory it isn't known whether a table was there. */
+	hint.gpa = f.gpa;
+	hint.operand = outcome == NPT_FAULT_EMULATE;
+	hint.write = f.error_code & X86_PF_WRITE;
+	return fault_outcome(vcpu, outcome, &hint);
+}
+
+/* --- other exceptions ----------------------------------------------------- */
+
+static int exit_debug(struct npt_vcpu *vcpu, u8 vector)
+{
+	struct kvm_debug_exit_arch *arch = &vcpu->run->debug.arch;
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	memset(arch, 0, sizeof(*arch));
+	arch->exception = vector;
+	arch->pc = svm->vmcb->cs.base + vcpu->regs.rip;
+	arch->dr6 = svm->vmcb->dr6;
+	arch->dr7 = svm->vmcb->dr7;
+	/* What the host met is not for the guest to see. */
+	svm->vmcb->dr6 = vcpu->x86.debug.dr6;
+	svm->clean &= ~SVM_CLEAN_DR;
+	return 0;
+}
+
+/* Raised again for the guest: we only wanted to be sure that it ends. */
+int svm_on_db(struct npt_vcpu *vcpu)
+{
+	if (vcpu->x86.guest_debug_control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
+		return exit_debug(vcpu, DB_VECTOR);
+	npt_vcpu_pull(vcpu);
+	/* DR6 is the guest's already; nothing comes with it. */
+	npt_queue_exception(vcpu, DB_VECTOR);
+	return 1;
+}
+
+/* Taken only while user space has breakpoints in the guest's code. */
+int svm_on_bp(struct npt_vcpu *vcpu)
+{
+	return exit_debug(vcpu, BP_VECTOR);
+}
+
+int svm_on_ac(struct npt_vcpu *vcpu)
+{
+	npt_queue_exception_error(vcpu, AC_VECTOR, 0);
+	return 1;
+}
+
+#endif /* NPT_HAVE_SVM */
