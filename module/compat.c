@@ -7,6 +7,7 @@
 #include <linux/kvm_host.h>
 #include <linux/smp.h>
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <trace/events/ipi.h>
 
@@ -22,6 +23,23 @@ void npt_guard_user(void)
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
+/* BP_SPEC_REDUCE of Zen 5; interrupts are off. Kernels that do not know it use IBPB instead. */
+void npt_reduce_speculation(bool on)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	u32 low, high;
+
+	if (!cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE))
+		return;
+	rdmsr(MSR_ZEN4_BP_CFG, low, high);
+	if (on)
+		low |= BIT(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	else
+		low &= ~BIT(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	wrmsr(MSR_ZEN4_BP_CFG, low, high);
 #endif
 }
 

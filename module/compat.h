@@ -77,6 +77,8 @@ static inline bool npt_immediate_exit(const struct kvm_run *run)
 #ifdef NPT_HAVE_SVM
 /* A guest has run on this processor: its predictions must not steer user space. */
 void npt_guard_user(void);
+/* While guests can run here: what a processor needs whose only mitigation of SRSO it is. */
+void npt_reduce_speculation(bool on);
 /* Has the thread anything to do before it may be away in a guest: signals, rescheduling, ...? */
 bool npt_guest_work_pending(void);
 /* Do it. May sleep. 0, or -EINTR: a signal. */

@@ -10,6 +10,7 @@
 #include <linux/linkage.h>
 #include <linux/version.h>
 #include <asm/asm.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include "../../compat_asm.h"
 
@@ -31,10 +32,32 @@
 #define R14 0x70
 #define R15 0x78
 
+/* What npt_svm_enter() has on its stack. */
+#define HOST_SPEC	0x00
+#define GUEST_SPEC	0x08
+#define HOST_PAGE	0x10
+#define GUEST_REGS	0x18
+#define SAVED		0x20
+
 .text
 
 /*
- * int npt_svm_enter(struct kvm_regs *regs, u64 vmcb, u64 host)
+ * SPEC_CTRL becomes \value, of which bits 63:32 are reserved. \other is what it
+ * is now: most often there is nothing to do. Clobbers RAX, RCX, RDX.
+ */
+.macro SWITCH_SPEC_CTRL value:req other:req
+	mov	\value, %rax
+	cmp	%rax, \other
+	je	.Lsame_\@
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+.Lsame_\@:
+.endm
+
+/*
+ * int npt_svm_enter(struct kvm_regs *regs, u64 vmcb, u64 host, u64 guest_spec,
+ *		     u64 host_spec)
  *
  * @vmcb and @host are physical addresses: the guest's VMCB, and a page where
  * VMSAVE keeps the host's half. Interrupts are off; the global interrupt flag
@@ -42,6 +65,10 @@
  * base is the guest's there!) waits, NMIs too. RFLAGS.IF is set for VMRUN
  * because with V_INTR_MASKING it is the host's flag that says whether a
  * physical interrupt ends the guest's run (15.21.1).
+ *
+ * @guest_spec and @host_spec are the two's SPEC_CTRL; equal where there is none.
+ * The host's is back before the first return or indirect branch: some hosts
+ * guard theirs by nothing else.
  *
  * 0, or -1: SVM was turned off on this processor behind our back (reboot):
  * then CLGI is an undefined opcode.
@@ -56,10 +83,13 @@ SYM_FUNC_START(npt_svm_enter)
 	push	%rbx
 	push	%rdi
 	push	%rdx
+	push	%rcx
+	push	%r8
 
 1:	clgi
 	mov	%rdx, %rax
 	vmsave	%rax
+	SWITCH_SPEC_CTRL %rcx, %r8
 	mov	%rsi, %rax
 	vmload	%rax
 
@@ -85,7 +115,7 @@ SYM_FUNC_START(npt_svm_enter)
 	cli
 	vmsave	%rax
 
-	mov	8(%rsp), %rax
+	mov	GUEST_REGS(%rsp), %rax
 	mov	%rbx, RBX(%rax)
 	mov	%rcx, RCX(%rax)
 	mov	%rdx, RDX(%rax)
@@ -101,10 +131,11 @@ SYM_FUNC_START(npt_svm_enter)
 	mov	%r14, R14(%rax)
 	mov	%r15, R15(%rax)
 
-	pop	%rax
+	mov	HOST_PAGE(%rsp), %rax
 	vmload	%rax
 	/* No return of ours may be predicted from what the guest left behind. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
+	SWITCH_SPEC_CTRL HOST_SPEC(%rsp), GUEST_SPEC(%rsp)
 	NPT_UNTRAIN_RET
 	stgi
 
@@ -117,7 +148,7 @@ SYM_FUNC_START(npt_svm_enter)
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	pop	%rdi
+	add	$SAVED, %rsp
 	xor	%edi, %edi
 	pop	%rbx
 	pop	%r12
@@ -132,8 +163,7 @@ SYM_FUNC_START(npt_svm_enter)
 	 * nobody can turn it off under the others.
 	 */
 8:	mov	$-1, %eax
-	pop	%rdx
-	pop	%rdi
+	add	$SAVED, %rsp
 	pop	%rbx
 	pop	%r12
 	pop	%r13

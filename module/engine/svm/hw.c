@@ -85,6 +85,22 @@ static int look(void)
 	return 0;
 }
 
+/*
+ * Processors with SEV keep the ASIDs up to CPUID 8000_001Fh ECX for encrypted
+ * guests (APM vol. 2, 15.34.1). Others may use them too, but what the firmware
+ * knows of such an ASID may be older than we are. So they are left alone, as KVM
+ * does, unless there would be none left.
+ */
+static u32 first_asid(u32 max)
+{
+	u32 encrypted;
+
+	if (cpuid_eax(0x80000000) < 0x8000001f || !(cpuid_eax(0x8000001f) & BIT(1)))
+		return 1;
+	encrypted = cpuid_ecx(0x8000001f);
+	return encrypted < max ? encrypted + 1 : 1;
+}
+
 /* On this processor, interrupts off. */
 static int turn_on(void)
 {
@@ -100,7 +116,9 @@ static int turn_on(void)
 	/* Whatever ASIDs were given out before, their entries may be stale. */
 	c->generation++;
 	c->max_asid = cpuid_ebx(0x8000000a) - 1;
+	c->min_asid = first_asid(c->max_asid);
 	c->next_asid = c->max_asid + 1;
+	npt_reduce_speculation(true);
 	c->last = NULL;
 	c->on = true;
 	return 0;
@@ -113,6 +131,7 @@ static void turn_off(void)
 	if (!c->on)
 		return;
 	c->on = false;
+	npt_reduce_speculation(false);
 	write_msr(MSR_VM_HSAVE_PA, 0);
 	write_msr(MSR_EFER, read_msr(MSR_EFER) & ~EFER_SVME);
 }
@@ -446,7 +465,7 @@ static void new_asid(struct svm_vcpu *svm, struct svm_cpu *cpu, u64 *ctr)
 
 	if (cpu->next_asid > cpu->max_asid) {
 		cpu->generation++;
-		cpu->next_asid = 1;
+		cpu->next_asid = cpu->min_asid;
 		vmcb->tlb_control = SVM_TLB_ALL;
 		ctr[NPT_CTR_asid_rollover]++;
 	}

@@ -186,29 +186,20 @@ static void svm_kick(struct npt_vm *vm)
 
 /* --- entry ------------------------------------------------------------------------ */
 
-static u64 host_spec_ctrl(void)
-{
-	return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ? spec_ctrl_current() : 0;
-}
-
 /*
- * Writes of SPEC_CTRL by the guest are intercepted: msrs.spec_ctrl is its
- * value. The processor has none to switch if neither host nor guest uses it.
+ * Writes of SPEC_CTRL by the guest are intercepted: msrs.spec_ctrl is its value.
+ * enter.S switches them, so that the host's is in force before any return of its.
  */
-static void spec_ctrl_enter(const struct npt_vcpu *vcpu)
+static int enter_guest(struct npt_vcpu *vcpu, const struct svm_cpu *cpu)
 {
-	u64 guest = vcpu->x86.msrs.spec_ctrl;
+	u64 guest = 0, host = 0;
 
-	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && guest != host_spec_ctrl())
-		wrmsr(MSR_IA32_SPEC_CTRL, (u32)guest, (u32)(guest >> 32));
-}
-
-static void spec_ctrl_leave(const struct npt_vcpu *vcpu)
-{
-	u64 host = host_spec_ctrl();
-
-	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && vcpu->x86.msrs.spec_ctrl != host)
-		wrmsr(MSR_IA32_SPEC_CTRL, (u32)host, (u32)(host >> 32));
+	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
+		guest = vcpu->x86.msrs.spec_ctrl;
+		host = spec_ctrl_current();
+	}
+	return npt_svm_enter(&vcpu->regs, svm_of(vcpu)->vmcb_pa, page_to_phys(cpu->host), guest,
+			     host);
 }
 
 /* DR7 and DR6 are the VMCB's; DR0 to DR3 matter only while DR7 enables one. */
@@ -240,14 +231,12 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	vtime_account_guest_enter();
 	debug = debug_enter(vcpu);
 	npt_fpu_enter(vcpu);
-	spec_ctrl_enter(vcpu);
 	if (!context_tracking_guest_enter())
 		npt_rcu_note_guest();
 
-	err = npt_svm_enter(&vcpu->regs, svm->vmcb_pa, page_to_phys(cpu->host));
+	err = enter_guest(vcpu, cpu);
 
 	context_tracking_guest_exit();
-	spec_ctrl_leave(vcpu);
 	npt_guard_user();
 	npt_fpu_leave(vcpu);
 	if (debug || hw_breakpoint_active())

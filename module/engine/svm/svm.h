@@ -22,7 +22,7 @@ struct svm_cpu {
 	struct page *hsave;	/* where VMRUN keeps the host */
 	struct page *host;	/* where VMSAVE keeps the rest of it */
 	u64 generation;		/* of ASIDs; grows when they run out; 0: never on */
-	u32 next_asid, max_asid;
+	u32 next_asid, min_asid, max_asid;
 	const struct npt_vcpu *last;	/* who ran here last: only ever compared */
 };
 
@@ -103,6 +103,6 @@ void svm_machine_check(void);
 
 /* --- enter.S ---------------------------------------------------------------------- */
 
-int npt_svm_enter(struct kvm_regs *regs, u64 vmcb, u64 host);
+int npt_svm_enter(struct kvm_regs *regs, u64 vmcb, u64 host, u64 guest_spec, u64 host_spec);
 
 #endif /* NPT_SVM_H */
