@@ -72,6 +72,9 @@ check-debug: ## run the lab's tests on a kernel with every checker (built once)
 	selftests/setup build lab check debug
 	selftests/check --from selftests/check-debug.list
 
+coverage: ## which lines of module/ the tests run (half an hour and more)
+	selftests/coverage/run
+
 bench: userspace ## measure, beside the targets
 	selftests/bench/run
 
@@ -113,4 +116,4 @@ help: ## this list
 		/^[a-z_%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: all module-if-possible modules modules_install userspace tests lab-files \
-	docs docs-if-possible demo check check-debug bench lab install uninstall clean help
+	docs docs-if-possible demo check check-debug coverage bench lab install uninstall clean help

@@ -31,15 +31,16 @@ qemu_arguments()
 
 emulator_start()
 {
-	local port name
+	local port name names="stdout stderr status"
 
 	qemu_arguments
 	# ioeventfd=off: a write is taken before the guest goes on, so that the
 	# host's speed never shows in the guest's instruction count.
 	arguments+=(-serial file:"$dir/console"
-		    -device virtio-serial-pci,max_ports=4,ioeventfd=off)
+		    -device virtio-serial-pci,max_ports=5,ioeventfd=off)
 	port=1
-	for name in stdout stderr status; do
+	[ -z "$coverage" ] || names="$names counts"
+	for name in $names; do
 		arguments+=(-chardev file,id=$name,path="$dir/$name"
 			    -device virtserialport,nr=$port,chardev=$name)
 		port=$((port + 1))
