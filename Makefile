@@ -72,7 +72,7 @@ check-debug: ## run the lab's tests on a kernel with every checker (built once)
 	selftests/setup build lab check debug
 	selftests/check --from selftests/check-debug.list
 
-coverage: ## which lines of module/ the tests run (half an hour and more)
+coverage: ## which lines of module/ the tests run (takes hours)
 	selftests/coverage/run
 
 bench: userspace ## measure, beside the targets
