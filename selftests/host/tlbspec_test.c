@@ -150,6 +150,7 @@ static void test_refused(void)
 		{ "", "\"\"", "haswell" },
 		{ "haswel", "\"haswel\"", "haswell" },
 		{ "Haswell", "\"Haswell\"", "none" },
+		{ "has\nwell\033[m", "\"has?well?[m\"", "haswell" },
 		{ "l1d=64/4,", "\"\"", "expected" },
 		{ ",l1d=64/4", "\"\"", "expected" },
 		{ "l1d=64/4,,l2=64", "\"\"", "expected" },
