@@ -37,7 +37,7 @@ static u64 random_table_gpa(struct coh *c, unsigned int level)
 
 	do {
 		t = rnd_below(c->rnd, NTABLES);
-	} while (c->nominal[t] != level && (c->opts->tidy || ++tries < 12));
+	} while (c->nominal[t] != level && !c->rnd->dry && (c->opts->tidy || ++tries < 12));
 	return table_gpa(t);
 }
 
