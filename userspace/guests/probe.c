@@ -6,7 +6,7 @@
  * probe_cases.h for the cases.
  *
  * Options: first=N, last=N, stride=N choose blocks; every=N takes one case in N, for slow
- * engines; records prints every case.
+ * engines; records prints every case; lazy leaves out INVLPG after a fault.
  */
 #include "guest.h"
 #include "probe_asm.h"
@@ -26,24 +26,37 @@ static void (*const code[PROBE_OPS])(void) = {
 	[PROBE_USER_FETCH] = probe_user_fetch,
 };
 
-static uint64_t root, piece;
-static volatile uint64_t *pde, *pte;
+static struct probe_tables tables;
+static volatile uint64_t *upper, *lower;
 
 static void build(void)
 {
 	static const uint8_t syscall[] = { 0x0f, 0x05 };
-	uint64_t stubs;
+	uint64_t piece, stubs, root = new_root();
 
-	root = new_root();
 	piece = (uint64_t)pages(512, 2 << 20);
-	pde = pte_at(root, PROBE_GVA, 2);
+	check(piece == PROBE_PIECE, "memory at 0x%lx, expected 0x%llx", piece, PROBE_PIECE);
+	tables.table[4] = root;
+	tables.table[3] = (uint64_t)pages(1, 4096);
+	tables.table[2] = (uint64_t)pages(1, 4096);
 	*(uint8_t *)(piece + PROBE_CODE) = 0xc3;	/* ret */
 	memcpy((void *)(piece + PROBE_USER_CODE), syscall, sizeof(syscall));
 	stubs = (uint64_t)pages(1, 4096);
 	memcpy((void *)stubs, probe_user_code, probe_user_code_end - probe_user_code);
 	map(root, USER_STUBS, stubs, PTE_P | PTE_U);
 	probe_user_stubs = USER_STUBS;
-	write_cr3(root);
+}
+
+/* The way to the two entries of this block. */
+static void link(const struct probe_block *b)
+{
+	unsigned int level;
+
+	for (level = 4; level > b->lower; level--)
+		write64(probe_entry(b, &tables, level), probe_target(b, &tables, level) | PROBE_ALL);
+	upper = (uint64_t *)probe_entry(b, &tables, b->upper);
+	lower = (uint64_t *)probe_entry(b, &tables, b->lower);
+	write_cr3(tables.table[4]);
 }
 
 static void take_traps(void)
@@ -75,22 +88,32 @@ static void set_registers(const struct probe_block *b)
 		write_pkru(b->pkru);
 }
 
-/* Everything is held against what it was before: entries, CR2, the page's contents. */
-static uint32_t run_case(const struct probe_block *b, unsigned int i, uint64_t gva)
+/* What a processor had for the old entries must not count. True: the upper one is new. */
+static bool set_entries(uint64_t new_upper, uint64_t new_lower)
 {
-	volatile uint64_t *data = (uint64_t *)(piece + PROBE_DATA);
-	uint64_t old_pde = probe_pde(b, i, piece);
-	uint64_t old_pte = probe_pte(b, i, piece + (gva & 0x3000)), error;
-	uint32_t r = 0;
+	bool changed = *upper != new_upper;
 
 	/* an untouched entry is not written again: shadow tables dislike it */
-	if (*pde != old_pde)
-		*pde = old_pde;
-	if (*pte != old_pte)
-		*pte = old_pte;
+	if (changed)
+		*upper = new_upper;
+	if (*lower != new_lower)
+		*lower = new_lower;
+	return changed;
+}
+
+/* Everything is held against what it was before: entries, CR2, the page's contents. */
+static uint32_t run_case(const struct probe_block *b, unsigned int i, uint64_t gva, bool cached)
+{
+	volatile uint64_t *data = (uint64_t *)(PROBE_PIECE + PROBE_DATA);
+	uint64_t old_upper = probe_upper(b, &tables, i), old_lower = probe_lower(b, &tables, i);
+	uint64_t error;
+	uint32_t r = 0;
+
+	cached |= set_entries(old_upper, old_lower);
 	*data = SEED;
 	probe_seen = probe_is_write(b->op) ? i : 0;
-	invlpg(gva);
+	if (cached)
+		invlpg(gva);
 	error = probe_access(code[b->op], gva);
 	if (error != -1ull) {
 		r = PROBE_FAULT | (error & 0xffff);
@@ -102,21 +125,26 @@ static uint32_t run_case(const struct probe_block *b, unsigned int i, uint64_t g
 	if (!probe_is_write(b->op) && !probe_is_fetch(b->op) && !(r & PROBE_FAULT) &&
 	    probe_seen != SEED)
 		r |= PROBE_DATA_BAD;
-	return r | probe_after(*pde, *pte, old_pde, old_pte);
+	return r | probe_after(*upper, *lower, old_upper, old_lower);
 }
 
-static void run_block(unsigned int number, unsigned int every, bool records)
+/*
+ * With @lazy a case that follows on a fault has no INVLPG. The access that faulted is the
+ * one that comes again, so the TLB has nothing that would let it through, and a processor
+ * walks again before it faults (APM vol. 2, 5.5.2; SDM vol. 3A, 4.10.4.1).
+ */
+static void run_block(unsigned int number, unsigned int every, bool records, bool lazy)
 {
 	struct probe_block b = probe_block(number);
 	struct probe_sum sum = { .faults = 0 };
 	uint64_t gva = probe_address(b.op);
 	unsigned int i;
-	uint32_t r;
+	uint32_t r = 0;
 
+	link(&b);
 	set_registers(&b);
-	pte = (uint64_t *)piece + (gva >> 12 & 511);
 	for (i = number % every; i < PROBE_CASES; i += every) {
-		r = run_case(&b, i, gva);
+		r = run_case(&b, i, gva, !lazy || !(r & PROBE_FAULT));
 		if (r & (PROBE_CR2 | PROBE_CHANGED | PROBE_DATA_BAD))
 			fail("block %u, case 0x%04x: 0x%06x", number, i, r);
 		probe_add(&sum, r);
@@ -131,7 +159,8 @@ static void run_block(unsigned int number, unsigned int every, bool records)
 static bool possible(const struct probe_block *b)
 {
 	return (cpu.nx || !b->nx) && (cpu.smep || !b->smep) && (cpu.smap || !b->smap) &&
-	       (cpu.pku || !b->pke) && (cpu.phys_bits < 52 || !(b->rsvd_pde || b->rsvd_pte)) &&
+	       (cpu.pku || !b->pke) && (cpu.phys_bits < 52 || !(b->rsvd_upper || b->rsvd_lower)) &&
+	       (cpu.pages_1g || (b->upper != 3 && b->lower != 3)) &&
 	       (cpu.smap || (b->op != PROBE_READ_AC && b->op != PROBE_WRITE_AC));
 }
 
@@ -139,7 +168,7 @@ int main(void)
 {
 	unsigned int first = option("first", 0), last = option("last", PROBE_BLOCKS - 1);
 	unsigned int stride = option("stride", 1), every = option("every", 1), i, blocks = 0;
-	bool records = option_set("records");
+	bool records = option_set("records"), lazy = option_set("lazy");
 	struct probe_block b;
 	uint64_t begin, cases = 0;
 
@@ -154,7 +183,7 @@ int main(void)
 		b = probe_block(i);
 		if (!possible(&b))
 			continue;
-		run_block(i, every, records);
+		run_block(i, every, records, lazy);
 		blocks++;
 		cases += (PROBE_CASES - i % every + every - 1) / every;
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The permission probe's cases, in one place for all who run them: the guest
- * (probe.c) on a processor, and selftests/probe.c on the soft engine.
+ * (probe.c) on a processor, and selftests/probe_test.c on the soft engine.
  *
- * A block is a setting of registers, a kind of access and a choice of reserved bits. A
- * case in it is every combination of bits in the entry of a page directory and in the
- * entry of a page table below it: 8192 cases in each of 2048 blocks. Everything else on
- * the way grants all rights.
+ * A block is a choice of two entries on the way, a setting of registers, a kind of access
+ * and a choice of reserved bits. A case in it is every combination of bits in the upper
+ * entry and in the lower one, which maps the page: 8192 cases in each block. Everything
+ * else on the way grants all rights.
  */
 #ifndef PROBE_CASES_H
 #define PROBE_CASES_H
@@ -15,16 +15,21 @@
 #include <stdint.h>
 
 /*
- * One piece of 2 MiB, so aligned, holds all that entries point to: a table in its
- * first page and two pages behind it. As a 2 MiB page (PS in the directory's entry) the
- * piece shows the same two pages at the same addresses.
+ * One piece of 2 MiB, so aligned, holds what entries of levels 1 and 2 point to: a table
+ * in its first page and two pages behind it. As a 2 MiB page (PS in the directory's entry)
+ * the piece shows the same two pages at the same addresses. For entries of level 3 the
+ * first GiB of memory is such a piece: the page at 0 is the directory that has an entry
+ * for the piece of 2 MiB.
  */
 #define PROBE_GVA	0x10000200000ull	/* entry 2 of the root, 0, 1 */
+#define PROBE_PIECE	0x200000ull
 #define PROBE_DATA	0x1000			/* what is read and written */
 #define PROBE_CODE	0x2000			/* what is fetched */
 #define PROBE_USER_CODE	0x2100			/* and at CPL 3 */
 
-#define PROBE_BLOCKS	2048
+#define PROBE_WAYS	5		/* which two entries: probe_block() */
+#define PROBE_WAY	2048		/* blocks of each */
+#define PROBE_BLOCKS	(PROBE_WAYS * PROBE_WAY)
 #define PROBE_CASES	8192
 
 /* A protection key that only the cases use, and its bits in PKRU. */
@@ -45,16 +50,26 @@ enum probe_op {
 };
 
 struct probe_block {
+	unsigned int upper, lower;	/* levels of the two entries */
 	enum probe_op op;
 	bool wp, nx, smep, smap, pke;
-	bool rsvd_pde, rsvd_pte;	/* bit 51, above MAXPHYADDR */
+	bool rsvd_upper, rsvd_lower;	/* bit 51, above MAXPHYADDR, or 13 in a large page */
 	uint32_t pkru;
 };
 
 static inline struct probe_block probe_block(unsigned int i)
 {
-	struct probe_block b = { .op = i % PROBE_OPS };
-	unsigned int keys = i / PROBE_OPS % 4, bits = i / PROBE_OPS / 4;
+	static const struct {
+		unsigned int upper, lower;
+	} ways[PROBE_WAYS] = {
+		{ 2, 1 }, { 3, 1 }, { 3, 2 }, { 4, 1 }, { 4, 3 },
+	};
+	unsigned int keys = i / PROBE_OPS % 4, bits = i / PROBE_OPS / 4 % 64;
+	struct probe_block b = {
+		.upper = ways[i / PROBE_WAY].upper,
+		.lower = ways[i / PROBE_WAY].lower,
+		.op = i % PROBE_OPS,
+	};
 
 	b.pke = keys;
 	b.pkru = keys == 2 ? PROBE_PKRU_WD : keys == 3 ? PROBE_PKRU_AD : 0;
@@ -62,8 +77,8 @@ static inline struct probe_block probe_block(unsigned int i)
 	b.nx = bits & 2;
 	b.smep = bits & 4;
 	b.smap = bits & 8;
-	b.rsvd_pde = bits & 16;
-	b.rsvd_pte = bits & 32;
+	b.rsvd_upper = bits & 16;
+	b.rsvd_lower = bits & 32;
 	return b;
 }
 
@@ -89,45 +104,89 @@ static inline uint64_t probe_address(enum probe_op op)
 	return PROBE_GVA + (probe_is_fetch(op) ? PROBE_CODE : PROBE_DATA);
 }
 
-/* P, W, U, A, D, NX of one entry from six bits; the page table's change fastest. */
+/* --- tables --- */
+
+#define PROBE_ALL	7ull		/* P, W, U */
+#define PROBE_PS	(1ull << 7)
+
+/* Where the runner has put the tables of levels 2 to 4. */
+struct probe_tables {
+	uint64_t table[5];
+};
+
+static inline uint64_t probe_table(const struct probe_block *b, const struct probe_tables *t,
+				   unsigned int level)
+{
+	if (level == 1)
+		return PROBE_PIECE;
+	return level == 2 && b->upper == 3 ? 0 : t->table[level];
+}
+
+/* The guest-physical address of the entry of that level. */
+static inline uint64_t probe_entry(const struct probe_block *b, const struct probe_tables *t,
+				   unsigned int level)
+{
+	return probe_table(b, t, level) + (probe_address(b->op) >> (3 + 9 * level) & 511) * 8;
+}
+
+/* And the address that is in it. */
+static inline uint64_t probe_target(const struct probe_block *b, const struct probe_tables *t,
+				    unsigned int level)
+{
+	if (level > b->lower)
+		return probe_table(b, t, level - 1);
+	if (level == 1)
+		return PROBE_PIECE + (probe_address(b->op) & 0x3000);
+	return level == 2 ? PROBE_PIECE : 0;
+}
+
+/* --- cases --- */
+
+/* P, W, U, A, D, NX of one entry from six bits; the lower entry's change fastest. */
 static inline uint64_t probe_bits(unsigned int v)
 {
 	return (v & 1) | (v & 2) | (v & 4) | (uint64_t)(v & 8) << 2 | (uint64_t)(v & 16) << 2 |
 	       (uint64_t)(v & 32) << 58 | PROBE_KEY << 59;
 }
 
-static inline uint64_t probe_pte(const struct probe_block *b, unsigned int i, uint64_t page)
+static inline uint64_t probe_lower(const struct probe_block *b, const struct probe_tables *t,
+				   unsigned int i)
 {
-	return probe_bits(i & 63) | page | (uint64_t)b->rsvd_pte << 51;
+	uint64_t rsvd = b->lower == 1 ? 1ull << 51 : 1 << 13;
+
+	return probe_bits(i & 63) | probe_target(b, t, b->lower) | (b->rsvd_lower ? rsvd : 0) |
+	       (b->lower > 1 ? PROBE_PS : 0);
 }
 
-/* @piece is the table's address, and that of the large page. */
-static inline uint64_t probe_pde(const struct probe_block *b, unsigned int i, uint64_t piece)
+/* With PS at level 2 or 3 it maps a page itself; at level 4 PS is a reserved bit too. */
+static inline uint64_t probe_upper(const struct probe_block *b, const struct probe_tables *t,
+				   unsigned int i)
 {
-	return probe_bits(i >> 6 & 63) | (uint64_t)(i >> 12 & 1) << 7 | piece |
-	       (uint64_t)b->rsvd_pde << 51;
+	return probe_bits(i >> 6 & 63) | (i >> 12 & 1 ? PROBE_PS : 0) |
+	       probe_target(b, t, b->upper) | (uint64_t)b->rsvd_upper << 51;
 }
 
 /* What came of a case. The low 16 bits are the #PF's error code. */
 #define PROBE_FAULT	(1u << 16)
-#define PROBE_PDE_A	(1u << 17)	/* A and D as they are afterwards */
-#define PROBE_PDE_D	(1u << 18)
-#define PROBE_PTE_A	(1u << 19)
-#define PROBE_PTE_D	(1u << 20)
+#define PROBE_UPPER_A	(1u << 17)	/* A and D as they are afterwards */
+#define PROBE_UPPER_D	(1u << 18)
+#define PROBE_LOWER_A	(1u << 19)
+#define PROBE_LOWER_D	(1u << 20)
 #define PROBE_CR2	(1u << 21)	/* CR2 is not the address */
 #define PROBE_CHANGED	(1u << 22)	/* other bits of an entry changed */
 #define PROBE_DATA_BAD	(1u << 23)	/* what was read or written is not what it must be */
 
-static inline uint32_t probe_after(uint64_t pde, uint64_t pte, uint64_t old_pde, uint64_t old_pte)
+static inline uint32_t probe_after(uint64_t upper, uint64_t lower, uint64_t old_upper,
+				   uint64_t old_lower)
 {
 	const uint64_t ad = 1 << 5 | 1 << 6;
 	uint32_t r = 0;
 
-	r |= pde & 1 << 5 ? PROBE_PDE_A : 0;
-	r |= pde & 1 << 6 ? PROBE_PDE_D : 0;
-	r |= pte & 1 << 5 ? PROBE_PTE_A : 0;
-	r |= pte & 1 << 6 ? PROBE_PTE_D : 0;
-	if ((pde ^ old_pde) & ~ad || (pte ^ old_pte) & ~ad)
+	r |= upper & 1 << 5 ? PROBE_UPPER_A : 0;
+	r |= upper & 1 << 6 ? PROBE_UPPER_D : 0;
+	r |= lower & 1 << 5 ? PROBE_LOWER_A : 0;
+	r |= lower & 1 << 6 ? PROBE_LOWER_D : 0;
+	if ((upper ^ old_upper) & ~ad || (lower ^ old_lower) & ~ad)
 		r |= PROBE_CHANGED;
 	return r;
 }
@@ -154,7 +213,7 @@ static inline uint64_t probe_mix(uint64_t h, uint32_t v)
  */
 static inline void probe_add(struct probe_sum *s, uint32_t r)
 {
-	const uint32_t choice = PROBE_PDE_A | PROBE_PTE_A;
+	const uint32_t choice = PROBE_UPPER_A | PROBE_LOWER_A;
 
 	if (!(r & PROBE_FAULT)) {
 		s->digest = probe_mix(s->digest, r);
