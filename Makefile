@@ -86,8 +86,8 @@ lab: ## a shell in the lab
 
 DKMS_DIR = $(DESTDIR)/usr/src/npt-$(VERSION)
 
-install: userspace ## install tool, library, headers, man pages, DKMS sources (DESTDIR=, PREFIX=)
-	@set -e; for dir in userspace/libnpt userspace/npt Documentation; do \
+install: userspace ## install tool, library, guests, headers, man pages, DKMS sources (DESTDIR=, PREFIX=)
+	@set -e; for dir in $(USERSPACE) Documentation; do \
 		$(MAKE) --no-print-directory -C $$dir install; done
 	install -d $(DESTDIR)$(PREFIX)/include/linux
 	install -m 644 uapi/linux/*.h $(DESTDIR)$(PREFIX)/include/linux/
@@ -96,7 +96,7 @@ install: userspace ## install tool, library, headers, man pages, DKMS sources (D
 	sed 's/@VERSION@/$(VERSION)/' dkms.conf > $(DKMS_DIR)/dkms.conf
 
 uninstall: ## take away what install put there
-	@set -e; for dir in userspace/libnpt userspace/npt Documentation; do \
+	@set -e; for dir in $(USERSPACE) Documentation; do \
 		$(MAKE) --no-print-directory -C $$dir uninstall; done
 	cd uapi/linux && for header in *.h; do rm -f $(DESTDIR)$(PREFIX)/include/linux/$$header; done
 	rm -rf $(DKMS_DIR)

@@ -18,6 +18,8 @@
 
 #include <linux/npt.h>
 
+#include "ticks.h"
+
 #define MIB		(1ULL << 20)
 #define MEMORY		(32 * MIB)
 #define PAGE		4096ULL
@@ -49,14 +51,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "kbench: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ __volatile__("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
 }
 
 /* --- figures ---------------------------------------------------------------------- */
@@ -198,11 +192,11 @@ static uint64_t run(struct vm *vm, unsigned int n)
 		.size = sizeof(b), .flags = NPT_BATCH_STOP, .accesses = (uintptr_t)batch,
 		.data = (uintptr_t)data, .data_len = sizeof(data), .count = n,
 	};
-	uint64_t start = now();
+	uint64_t start = ticks();
 
 	if (ioctl(vm->vcpu, NPT_BATCH, &b))
 		die("NPT_BATCH");
-	start = now() - start;
+	start = ticks() - start;
 	if (b.done != n || b.failed) {
 		fprintf(stderr, "kbench: access %u failed\n", b.done - 1);
 		exit(1);
@@ -407,10 +401,10 @@ static void bench_create(void)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		start = now();
+		start = ticks();
 		vm_open(&vm, NPT_MMU_NESTED, 0, false);
 		vm_close(&vm);
-		start = now() - start;
+		start = ticks() - start;
 		best = start < best ? start : best;
 	}
 	figure("VM with a vCPU: create and destroy", best, "instr", 1308000 / 4, 1000000);

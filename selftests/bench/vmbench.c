@@ -21,6 +21,7 @@
 
 #include <linux/kvm.h>
 
+#include "ticks.h"
 #include "vmguest.h"
 
 #define PAGE		4096ULL
@@ -74,14 +75,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "vmbench: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ __volatile__("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
 }
 
 /* Factors that @nested and @shadow must not exceed; 0: none. */
@@ -274,10 +267,10 @@ static uint64_t run(struct vm *vm, const uint8_t *label, struct kvm_regs regs)
 	uint64_t start;
 
 	set_regs(vm, &regs, label);
-	start = now();
+	start = ticks();
 	if (ioctl(vm->vcpu, KVM_RUN, 0))
 		die("KVM_RUN");
-	start = now() - start;
+	start = ticks() - start;
 	if (vm->run->exit_reason != KVM_EXIT_IO || vm->run->io.port != PORT_DONE)
 		unexpected(vm);
 	return start;
@@ -324,11 +317,11 @@ static double exits(struct vm *vm, const uint8_t *label, unsigned int reason)
 
 	set_regs(vm, &regs, label);
 	for (round = 0; round < 5; round++) {
-		start = now();
+		start = ticks();
 		for (i = 0; i < 1000; i++)
 			if (ioctl(vm->vcpu, KVM_RUN, 0) || vm->run->exit_reason != reason)
 				unexpected(vm);
-		start = now() - start;
+		start = ticks() - start;
 		best = start < best ? start : best;
 	}
 	return best / 1000.0;
@@ -469,14 +462,14 @@ static void bench_create(bool with_run)
 	for (i = 0; i < CYCLES + 2; i++) {
 		if (i == 2) {	/* caches are warm by now */
 			cpu = cpu_time();
-			elapsed = now();
+			elapsed = ticks();
 		}
 		vm_create(&vm);
 		if (with_run)
 			run_once(&vm);
 		vm_destroy(&vm);
 	}
-	elapsed = now() - elapsed;
+	elapsed = ticks() - elapsed;
 	cpu = cpu_time() - cpu;
 	munmap(vm.map, MEMORY + 2 * MIB);
 	if (with_run) {

@@ -4,6 +4,7 @@
  * to long mode on the boot tables and a stack of their own.
  */
 #include "guest.h"
+#include "long_mode.inc"
 
 #define AP(symbol)	(symbol - ap_code + AP_START)
 
@@ -16,21 +17,9 @@ ap_code:
 	xorw	%ax, %ax
 	movw	%ax, %ds
 	lgdtl	AP(ap_gdt_pointer)
-	movl	$CR4_PAE, %eax
-	movl	%eax, %cr4
-	movl	AP(ap_root), %eax
-	movl	%eax, %cr3
-	movl	$MSR_EFER, %ecx
-	rdmsr
-	orl	$EFER_LME, %eax
-	wrmsr
-	movl	$(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE), %eax
-	movl	%eax, %cr0
-	ljmpl	$KERNEL_CS, $ap_long_mode
+	enter_long_mode ap_long_mode
 
 	.balign 8
-ap_root:
-	.long	boot_pml4
 ap_gdt_pointer:
 	.word	0x37
 	.long	gdt
@@ -38,13 +27,7 @@ ap_code_end:
 
 	.code64
 ap_long_mode:
-	movl	$KERNEL_DS, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %ss
-	xorl	%eax, %eax
-	movl	%eax, %fs
-	movl	%eax, %gs
+	set_data_segments
 	movl	$1, %edi
 	lock xaddl	%edi, ap_count
 	/* stack number edi, from its end */

@@ -6,6 +6,7 @@
  * mapped one to one. Both end in long mode on tables and a GDT of our own.
  */
 #include "guest.h"
+#include "long_mode.inc"
 
 #define MB_MAGIC	0x1badb002
 #define MB_FLAGS	0x00010002	/* tell memory; load by the addresses below */
@@ -29,17 +30,7 @@ start32:
 	movl	%eax, %edi
 	movl	%ebx, %esi
 	lgdt	gdt_pointer
-	movl	$boot_pml4, %eax
-	movl	%eax, %cr3
-	movl	$CR4_PAE, %eax
-	movl	%eax, %cr4
-	movl	$MSR_EFER, %ecx
-	rdmsr
-	orl	$EFER_LME, %eax
-	wrmsr
-	movl	$(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE), %eax
-	movl	%eax, %cr0
-	ljmp	$KERNEL_CS, $in_long_mode
+	enter_long_mode in_long_mode
 
 	.code64
 	.globl	start64
@@ -57,13 +48,7 @@ start64:
 	lretq
 
 in_long_mode:
-	movl	$KERNEL_DS, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %ss
-	xorl	%eax, %eax
-	movl	%eax, %fs
-	movl	%eax, %gs
+	set_data_segments
 	movl	$boot_stack_end, %esp
 	cld
 	xorl	%ebp, %ebp

@@ -6,6 +6,7 @@
  */
 #include <elf.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
 #include "machine_priv.h"
@@ -106,6 +107,43 @@ static int load_flat(struct npt_machine *m, const struct npt_image *image,
 
 /* --- ELF --- */
 
+/* Where a header has a number, and of how many bytes. */
+struct field {
+	uint8_t offset, size;
+};
+
+/* What is needed of the headers of one class. */
+struct elf_class {
+	uint16_t machine, header_size, segment_size;
+	struct field e_machine, e_entry, e_phoff, e_phentsize, e_phnum;
+	struct field p_type, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz;
+};
+
+#define FIELD(type, name)	.name = { offsetof(type, name), sizeof(((type *)0)->name) }
+#define ELF_CLASS(bits, of_machine) {						\
+	.machine = (of_machine),						\
+	.header_size = sizeof(Elf##bits##_Ehdr),				\
+	.segment_size = sizeof(Elf##bits##_Phdr),				\
+	FIELD(Elf##bits##_Ehdr, e_machine), FIELD(Elf##bits##_Ehdr, e_entry),	\
+	FIELD(Elf##bits##_Ehdr, e_phoff), FIELD(Elf##bits##_Ehdr, e_phentsize),	\
+	FIELD(Elf##bits##_Ehdr, e_phnum),					\
+	FIELD(Elf##bits##_Phdr, p_type), FIELD(Elf##bits##_Phdr, p_offset),	\
+	FIELD(Elf##bits##_Phdr, p_vaddr), FIELD(Elf##bits##_Phdr, p_paddr),	\
+	FIELD(Elf##bits##_Phdr, p_filesz), FIELD(Elf##bits##_Phdr, p_memsz),	\
+}
+
+static const struct elf_class elf32 = ELF_CLASS(32, EM_386);
+static const struct elf_class elf64 = ELF_CLASS(64, EM_X86_64);
+
+/* Both sides are little-endian. */
+static uint64_t get(const uint8_t *header, struct field f)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, header + f.offset, f.size);
+	return value;
+}
+
 /* A program header of either class. */
 struct segment {
 	uint32_t type;
@@ -114,7 +152,7 @@ struct segment {
 
 /* What is needed of the file's header. */
 struct elf {
-	bool is64;
+	const struct elf_class *class;
 	uint64_t entry, phoff;
 	unsigned int phnum;
 };
@@ -127,61 +165,39 @@ static bool is_elf(const struct npt_image *image)
 static int elf_header(const struct npt_image *image, struct elf *elf)
 {
 	const unsigned char *ident = image->data;
-	unsigned int machine, phentsize, want;
+	const struct elf_class *c;
 
-	elf->is64 = image->size > EI_CLASS && ident[EI_CLASS] == ELFCLASS64;
-	if (image->size < (elf->is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
+	c = image->size > EI_CLASS && ident[EI_CLASS] == ELFCLASS64 ? &elf64 : &elf32;
+	if (image->size < c->header_size)
 		return npt_set_error(-ENOEXEC, "%s: cut short: no whole ELF header", image->name);
-	if (elf->is64) {
-		Elf64_Ehdr h;
-
-		memcpy(&h, image->data, sizeof(h));
-		machine = h.e_machine;
-		phentsize = h.e_phentsize;
-		elf->entry = h.e_entry;
-		elf->phoff = h.e_phoff;
-		elf->phnum = h.e_phnum;
-		want = sizeof(Elf64_Phdr);
-	} else {
-		Elf32_Ehdr h;
-
-		memcpy(&h, image->data, sizeof(h));
-		machine = h.e_machine;
-		phentsize = h.e_phentsize;
-		elf->entry = h.e_entry;
-		elf->phoff = h.e_phoff;
-		elf->phnum = h.e_phnum;
-		want = sizeof(Elf32_Phdr);
-	}
-	if (ident[EI_DATA] != ELFDATA2LSB || machine != (elf->is64 ? EM_X86_64 : EM_386))
+	if (ident[EI_DATA] != ELFDATA2LSB || get(ident, c->e_machine) != c->machine)
 		return npt_set_error(-ENOEXEC, "%s: an ELF file, but not for x86", image->name);
-	if (!elf->phnum || phentsize != want)
+	*elf = (struct elf) {
+		.class = c,
+		.entry = get(ident, c->e_entry),
+		.phoff = get(ident, c->e_phoff),
+		.phnum = get(ident, c->e_phnum),
+	};
+	if (!elf->phnum || get(ident, c->e_phentsize) != c->segment_size)
 		return npt_set_error(-ENOEXEC, "%s: an ELF file without program headers",
 				     image->name);
-	if (elf->phoff > image->size || (uint64_t)elf->phnum * want > image->size - elf->phoff)
+	if (elf->phoff > image->size ||
+	    (uint64_t)elf->phnum * c->segment_size > image->size - elf->phoff)
 		return npt_set_error(-ENOEXEC, "%s: cut short: program headers outside of the file",
 				     image->name);
 	return 0;
 }
 
-static void elf_segment(const struct npt_image *image, const struct elf *elf, unsigned int i,
-			struct segment *s)
+static struct segment elf_segment(const struct npt_image *image, const struct elf *elf,
+				  unsigned int i)
 {
-	const uint8_t *at = (const uint8_t *)image->data + elf->phoff;
+	const struct elf_class *c = elf->class;
+	const uint8_t *at = (const uint8_t *)image->data + elf->phoff + i * c->segment_size;
 
-	if (elf->is64) {
-		Elf64_Phdr p;
-
-		memcpy(&p, at + i * sizeof(p), sizeof(p));
-		*s = (struct segment) { p.p_type, p.p_offset, p.p_vaddr, p.p_paddr, p.p_filesz,
-					p.p_memsz };
-	} else {
-		Elf32_Phdr p;
-
-		memcpy(&p, at + i * sizeof(p), sizeof(p));
-		*s = (struct segment) { p.p_type, p.p_offset, p.p_vaddr, p.p_paddr, p.p_filesz,
-					p.p_memsz };
-	}
+	return (struct segment) {
+		get(at, c->p_type), get(at, c->p_offset), get(at, c->p_vaddr),
+		get(at, c->p_paddr), get(at, c->p_filesz), get(at, c->p_memsz),
+	};
 }
 
 static int load_elf(struct npt_machine *m, const struct npt_image *image,
@@ -195,7 +211,7 @@ static int load_elf(struct npt_machine *m, const struct npt_image *image,
 
 	ret = elf_header(image, &elf);
 	for (i = 0; !ret && i < elf.phnum; i++) {
-		elf_segment(image, &elf, i, &s);
+		s = elf_segment(image, &elf, i);
 		if (s.type != PT_LOAD)
 			continue;
 		if (s.memsz < s.filesz)
@@ -213,7 +229,7 @@ static int load_elf(struct npt_machine *m, const struct npt_image *image,
 	if (!found)
 		return npt_set_error(-ENOEXEC, "%s: its entry 0x%" PRIx64 " lies in no segment",
 				     image->name, elf.entry);
-	entry->mode = elf.is64 ? NPT_ENTRY_LONG : NPT_ENTRY_PROTECTED;
+	entry->mode = elf.class == &elf64 ? NPT_ENTRY_LONG : NPT_ENTRY_PROTECTED;
 	return 0;
 }
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* npt run: a real guest in a VM, its serial port on the terminal. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "guest_file.h"
 #include "libnpt.h"
 #include "machine.h"
 #include "npt.h"
@@ -23,9 +22,6 @@
 #define EXIT_GUEST	70	/* the guest did what nobody can serve, or crashed */
 #define EXIT_TIMEOUT	124	/* as timeout(1) has it */
 #define EXIT_INTERRUPT	130
-
-/* A file larger than this is no guest for a machine of a few GiB. */
-#define MAX_IMAGE	(1LL << 30)
 
 struct request {
 	const char *device;	/* NULL: npt's */
@@ -457,38 +453,6 @@ static int run_machine(struct npt_cli *cli, const struct request *req, struct np
 
 /* --- getting ready --- */
 
-static int read_image(struct request *req, void **data)
-{
-	int fd = open(req->path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	size_t done = 0;
-	ssize_t n;
-	char *p;
-
-	if (fd < 0)
-		return npt_err("run: %s: %s", req->path, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > MAX_IMAGE) {
-		close(fd);
-		return npt_err("run: %s: expected a file of at most 1 GiB", req->path);
-	}
-	p = malloc(st.st_size + 1);
-	while (p && done < (size_t)st.st_size) {
-		n = read(fd, p + done, st.st_size - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	close(fd);
-	if (!p)
-		return npt_err("run: %s: no memory for it", req->path);
-	req->image.data = *data = p;
-	req->image.size = done;
-	req->image.name = req->path;
-	return NPT_EXIT_OK;
-}
-
 /* npt's device, or one that takes KVM's calls alone. */
 static int open_device(const struct request *req, struct npt_device **dev)
 {
@@ -540,7 +504,7 @@ static int run_run(struct npt_cli *cli, int argc, char **argv)
 
 	if (!parse_request(&req, argc, argv))
 		return NPT_EXIT_USAGE;
-	ret = read_image(&req, &data);
+	ret = guest_file_read(req.path, &req.image, &data);
 	if (ret)
 		return ret;
 	ret = open_device(&req, &dev);
