@@ -231,8 +231,8 @@ bool npt_gfn_tracked(struct npt_mmu *mmu, u64 gfn);
 bool npt_region_shadowed(struct npt_mmu *mmu, u64 gfn);
 /* Zap shadow tables made from guest tables in [start, end). */
 void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason);
-/* Zap the oldest shadow tables that no vCPU has as its root, then flush. */
-void npt_shadow_recycle(struct npt_mmu *mmu);
+/* Zap the oldest shadow tables that no vCPU has as its root, then flush. False: there were few. */
+bool npt_shadow_recycle(struct npt_mmu *mmu);
 
 /* Guest wrote @len bytes at @gpa of a tracked table. Lock held for writing. */
 void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);

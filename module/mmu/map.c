@@ -366,14 +366,20 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	return NPT_FILL_DONE;
 }
 
-/* Shadow tables go first, then the whole map. */
+/*
+ * Shadow tables go first, then the whole map; and that too if it has nearly all the
+ * room. Else the few shadow tables that fit beside it would go with each fault, and
+ * an instruction that needs two of them would never get both.
+ */
 bool npt_mmu_recycle(struct npt_mmu *mmu)
 {
+	bool enough = false;
+
 	if (!npt_cap_reached(mmu))
 		return true;
 	if (mmu->cfg.mode == NPT_MMU_SHADOW)
-		npt_shadow_recycle(mmu);
-	if (npt_cap_reached(mmu)) {
+		enough = npt_shadow_recycle(mmu);
+	if (!enough || npt_cap_reached(mmu)) {
 		u64 before = mmu->ctr[NPT_CTR_table_pages];
 
 		if (mmu->cfg.mode == NPT_MMU_SHADOW)

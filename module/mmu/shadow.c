@@ -321,7 +321,7 @@ void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap
 			npt_sp_zap(mmu, sp, reason);
 }
 
-void npt_shadow_recycle(struct npt_mmu *mmu)
+bool npt_shadow_recycle(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
 	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, 4 * NPT_CACHE_PAGES);
@@ -337,4 +337,5 @@ void npt_shadow_recycle(struct npt_mmu *mmu)
 		mmu->ctr[NPT_CTR_mmu_recycled]++;
 	}
 	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
+	return freed >= want;
 }
