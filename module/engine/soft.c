@@ -245,9 +245,8 @@ static int soft_batch(struct npt_vcpu *vcpu, struct npt_batch *user)
 		cond_resched();
 		ret = batch_chunk(&b);
 	} while (ret > 0);
-	/* Only a fatal signal keeps the first access from being executed. */
 	if (!ret && !user->done)
-		ret = -EINTR;
+		ret = b.vcpu->cpu.err;
 free:
 	kvfree(b.data);
 	return ret;
@@ -341,7 +340,7 @@ static int run_exit(struct npt_vcpu *vcpu, const u8 *bytes, u32 len,
 		npt_exit_emulation(run, bytes, 0);
 		return 0;
 	default:
-		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+		return vcpu->cpu.err ?: -EFAULT;
 	}
 }
 

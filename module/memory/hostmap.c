@@ -86,9 +86,13 @@ static struct page *quick_page(unsigned long hva)
 
 static int slow_page(unsigned long hva, bool write, struct page **page)
 {
-	if (get_user_pages_unlocked(hva, 1, page, write ? FOLL_WRITE : 0) == 1)
+	long got = get_user_pages_unlocked(hva, 1, page, write ? FOLL_WRITE : 0);
+
+	if (got == 1)
 		return 0;
-	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return got == -ENOMEM ? -ENOMEM : -EFAULT;
 }
 
 /*

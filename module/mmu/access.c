@@ -42,7 +42,8 @@ enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err)
 	case -EROFS:
 		return NPT_FAULT_READONLY;
 	case -EINTR:
-		cpu->fatal = true;
+	case -ENOMEM:
+		cpu->err = err;
 		return NPT_FAULT_ERROR;
 	default:
 		return NPT_FAULT_ERROR;
@@ -142,8 +143,10 @@ static bool prepare_root(struct npt_cpu *cpu)
 		unlock(cpu);
 		err = npt_shadow_load_root(cpu);
 		lock_and_obey(cpu);
-		if (err)
+		if (err) {
+			cpu->err = err;
 			return false;
+		}
 	}
 	return true;
 }
@@ -667,8 +670,8 @@ static __always_inline bool finish_record(struct batch *b, const struct access *
 	b->rec++;
 	if (likely(!status))
 		return true;
-	/* A fatal signal: it counts as not executed. */
-	if (b->cpu->fatal) {
+	/* A fatal signal, or no memory: it counts as not executed. */
+	if (b->cpu->err) {
 		b->rec--;
 		return false;
 	}
@@ -747,7 +750,7 @@ u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 	};
 	bool on = true;
 
-	cpu->fatal = false;
+	cpu->err = 0;
 	cpu->at_table = false;
 	while (on && b.rec != rec + n) {
 		lock_and_obey(cpu);

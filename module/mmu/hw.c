@@ -82,7 +82,7 @@ enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 err
 	enum npt_fault_outcome outcome;
 	int err;
 
-	cpu->fatal = false;
+	cpu->err = 0;
 	if (error_code & EC_RESERVED) {
 		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a nested table");
 		outcome = NPT_FAULT_ERROR;
@@ -109,7 +109,7 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 	bool ac = cpu->regs.ac;
 	struct npt_walker w;
 
-	cpu->fatal = false;
+	cpu->err = 0;
 	npt_walker_init_hw(&w, cpu, op, f->error_code & EC_USER);
 	if (f->error_code & EC_RESERVED) {
 		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a shadow table");

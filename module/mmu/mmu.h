@@ -41,7 +41,7 @@ struct npt_mmu_host {
 	/*
 	 * Bring in the page of @gpa. May sleep; called without mmu->lock.
 	 * 0, or -ENOENT (no memslot), -EROFS (write to a read-only memslot),
-	 * -EFAULT (the host can't give it), -EINTR (a fatal signal).
+	 * -EFAULT (the host can't give it), -ENOMEM, -EINTR (a fatal signal).
 	 */
 	int (*map)(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out);
 	/*
@@ -253,7 +253,7 @@ struct npt_cpu {
 	u32 nr_pending;		/* grows under mmu->lock for writing; this vCPU drains it */
 	struct npt_pending_flush pending[NPT_PENDING_FLUSHES];
 	struct npt_cache cache;
-	bool fatal;		/* ->map said -EINTR: leave the batch */
+	int err;		/* -EINTR (->map said so), -ENOMEM: why a batch ends early; 0 */
 	bool at_table;		/* the last status MMIO or READONLY was that of a guest table */
 };
 
@@ -318,8 +318,9 @@ int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs);
 /*
  * Execute @n records that nobody else can change. @res (or NULL) gets a result
  * for each; @data is the data area of @data_len bytes. Returns how many were
- * executed: fewer than @n after the first that failed if @stop, or if the host
- * reported a fatal signal. *@failed grows by the number that did not end OK.
+ * executed: fewer than @n after the first that failed if @stop, or if one could not
+ * be executed, for which cpu->err has the reason. *@failed grows by the number that
+ * did not end OK.
  */
 u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 		    struct npt_access_result *res, u8 *data, u32 data_len,
@@ -387,7 +388,7 @@ void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru);
 /*
  * A fault of the second dimension at @gpa, with an error code as of a page
  * fault. Sleeps. What became of it: NPT_FAULT_FIXED, _SPURIOUS (go on), _MMIO,
- * _READONLY (write to a read-only memslot), _ERROR (cpu->fatal: a signal).
+ * _READONLY (write to a read-only memslot), _ERROR (cpu->err: why, 0: -EFAULT).
  */
 enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 error_code);
 

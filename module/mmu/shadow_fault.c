@@ -410,7 +410,7 @@ static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 		goto unlock;
 	}
 	if (!npt_mmu_recycle(mmu)) {
-		*outcome = NPT_FAULT_ERROR;
+		*outcome = npt_map_outcome(cpu, -ENOMEM);
 		*end = NPT_WALK_OK;
 		done = true;
 		goto unlock;
@@ -444,8 +444,9 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 		npt_walker_init(&w, cpu, out->op, out->user);
 		w.how.set_ad = true;
 		w.path = &path;
-		if (npt_cache_fill(cpu->mmu, &cpu->cache))
-			return NPT_FAULT_ERROR;
+		err = npt_cache_fill(cpu->mmu, &cpu->cache);
+		if (err)
+			return npt_map_outcome(cpu, err);
 		if (try_fill(cpu, &w, gva, &end, &outcome))
 			break;
 		cpu->ctr[NPT_CTR_ad_updates] += w.ad_updates;

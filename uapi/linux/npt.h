@@ -484,8 +484,9 @@ struct npt_access_result {
  * @__reserved: zero
  *
  * Each record is read once. Side effects are those of exactly @done
- * accesses. A signal ends a batch early: the call gives 0 and @done says how
- * far it came; if nothing was executed at all it gives EINTR.
+ * accesses. A signal, or want of memory for tables, ends a batch early: the call
+ * gives 0 and @done says how far it came; if nothing was executed at all it gives
+ * EINTR or ENOMEM.
  * Errors: EOPNOTSUPP (not the soft engine), EINVAL.
  */
 struct npt_batch {

@@ -511,7 +511,9 @@ static int inproc_vcpu_batch(struct npt_vcpu *vcpu, struct npt_batch *batch)
 				      batch->flags & NPT_BATCH_STOP, &batch->failed);
 	cpu->ctr[NPT_CTR_batches]++;
 	npt_cpu_settle(cpu);
-	return cpu->mmu->dead ? -EIO : 0;
+	if (cpu->mmu->dead)
+		return -EIO;
+	return batch->done ? 0 : cpu->err;
 }
 
 static int inproc_vcpu_explain(struct npt_vcpu *vcpu, struct npt_explain *explain)

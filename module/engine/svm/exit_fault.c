@@ -57,7 +57,7 @@ static int fault_outcome(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome,
 	default:
 		if (npt_vm_dead(vcpu->vm))
 			return -EIO;
-		return vcpu->cpu.fatal ? -EINTR : -EFAULT;
+		return vcpu->cpu.err ?: -EFAULT;
 	}
 }
 

@@ -80,7 +80,7 @@ static enum npt_emul_end access_end(struct npt_emul *e, const struct npt_access_
 		e->error = 0;
 		return NPT_EMUL_FAULT;
 	default:
-		e->err = fatal_signal_pending(current) ? -EINTR : -EFAULT;
+		e->err = npt_emul_vcpu(e)->cpu.err ?: -EFAULT;
 		return NPT_EMUL_ERROR;
 	}
 }
