@@ -22,8 +22,8 @@
 #include <sys/wait.h>
 #include "kselftest_harness.h"
 #include "nlraw.h"
+#include "svmguest.h"
 #include "system.h"
-#include "utils.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
@@ -95,12 +95,6 @@ enum failure {
 };
 
 /* --- the guest: compiled code that is copied to where it runs ----------------------- */
-
-#define GUEST __attribute__((section("guest_code"), target("general-regs-only"), used))
-
-#define GUEST_WORD(gva) (*(volatile uint64_t *)(gva))
-
-extern const char __start_guest_code[], __stop_guest_code[];
 
 GUEST static uint64_t own_page(uint64_t id, uint64_t i)
 {
@@ -256,30 +250,10 @@ static void make_tables(struct machine *m, unsigned int v)
 static int set_state(struct machine *m, unsigned int v)
 {
 	struct kvm_regs regs = {
-		.rip = CODE + ((const char *)guest_main - __start_guest_code),
-		.rdi = MAILBOX(v), .rsp = STACK(v) - 8, .rflags = 2,
+		.rip = guest_code_at(CODE, guest_main), .rdi = MAILBOX(v), .rsp = STACK(v) - 8,
 	};
-	struct kvm_segment data = {
-		.limit = ~0U, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1, .selector = 16,
-	};
-	int vcpu = m->runner[v].vcpu;
-	struct kvm_sregs s;
 
-	if (call(vcpu, KVM_GET_SREGS, &s))
-		return -1;
-	s.ds = data;
-	s.es = data;
-	s.ss = data;
-	s.cs = data;
-	s.cs.type = 11;
-	s.cs.db = 0;
-	s.cs.l = 1;
-	s.cs.selector = 8;
-	s.cr0 = CR0_PE | CR0_PG | CR0_WP | 0x10;
-	s.cr3 = TABLES(v);
-	s.cr4 = CR4_PAE;
-	s.efer = EFER_LME | EFER_LMA;
-	return call(vcpu, KVM_SET_SREGS, &s) ?: call(vcpu, KVM_SET_REGS, &regs);
+	return guest_state(m->runner[v].vcpu, TABLES(v), &regs);
 }
 
 static int make_vcpu(struct machine *m, unsigned int v)
@@ -316,7 +290,7 @@ static bool machine_make(struct machine *m, unsigned int mmu)
 	m->passing = map_aligned(PASSING_PAGES * PAGE);
 	if (m->vm < 0 || !m->base || !m->arena || !m->victims || !m->passing)
 		return false;
-	memcpy(m->base + CODE, __start_guest_code, __stop_guest_code - __start_guest_code);
+	guest_code_copy(m->base + CODE);
 	if (set_slot(m->vm, SLOT_BASE, 0, 0, BASE_SIZE, m->base) ||
 	    set_slot(m->vm, SLOT_ARENA, 0, ARENA, ARENA_SIZE, m->arena) ||
 	    set_slot(m->vm, SLOT_VICTIMS, 0, VICTIMS, VICTIM_PAGES * PAGE, m->victims) ||
