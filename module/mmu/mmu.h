@@ -359,8 +359,7 @@ u32 npt_shadow_levels(const struct npt_cpu *cpu);
  * What the paging registers of a processor must be for it to run the guest on
  * the shadow tables: paging and CR0.WP always on, CR4.PAE on, EFER.NXE on,
  * long mode if and only if the guest is in it. Bits that have nothing to do
- * with paging are the guest's. CR3 is the root's address, below 4 GiB for 3
- * levels; it is 0 while there is no root. Lock held either way.
+ * with paging are the guest's. CR3 is not among them: see npt_hw_root().
  */
 void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw);
 

@@ -30,20 +30,22 @@ u32 npt_shadow_levels(const struct npt_cpu *cpu)
 
 void npt_shadow_hw_regs(const struct npt_cpu *cpu, struct npt_regs *hw)
 {
-	npt_assert_held(&cpu->mmu->lock);
 	*hw = cpu->regs;
 	/* CR0.PE stays as it is: SVM has a paged real mode (APM vol. 2, 15.19). */
 	hw->cr0 |= NPT_CR0_PG | NPT_CR0_WP;
-	hw->cr3 = npt_shadow_root_fits(cpu) ? npt_ptr_hpa(cpu->shadow_root->spt) : 0;
 	hw->cr4 |= NPT_CR4_PAE;
 	/* Roots are told apart by their flushes: no CR3 of ours has a PCID. */
 	hw->cr4 &= ~NPT_CR4_PCIDE;
 	hw->efer |= NPT_EFER_NX;
-	if (cpu->fmt)
-		return;
+	if (!(hw->efer & NPT_EFER_LMA)) {
+		/* With paging always on, LME would take it into long mode (14.6.1). */
+		hw->efer &= ~NPT_EFER_LME;
+		/* It means nothing there (5.3.3), and no processor need find out. */
+		hw->cr4 &= ~NPT_CR4_LA57;
+	}
 	/* Without paging there are no user pages; ours have the bit (SDM vol. 3A, 4.6). */
-	hw->cr4 &= ~(NPT_CR4_SMEP | NPT_CR4_SMAP | NPT_CR4_PKE);
-	hw->efer &= ~NPT_EFER_LME;
+	if (!cpu->fmt)
+		hw->cr4 &= ~(NPT_CR4_SMEP | NPT_CR4_SMAP | NPT_CR4_PKE);
 }
 
 /* --- the root --------------------------------------------------------------- */

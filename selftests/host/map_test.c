@@ -343,6 +343,60 @@ static void large_shadow(void)
 	}
 }
 
+/* What a processor runs shadow tables with, for a guest in this state. */
+static void check_shadow_regs(struct npt_cpu *cpu)
+{
+	const u64 rights = REF_CR4_SMEP | REF_CR4_SMAP | REF_CR4_PKE;
+	const struct npt_regs *r = &cpu->regs;
+	bool lma = r->efer & REF_EFER_LMA;
+	struct npt_regs hw;
+
+	npt_shadow_hw_regs(cpu, &hw);
+	CHECK(!(~hw.cr0 & (REF_CR0_PG | REF_CR0_WP)), "CR0 is %#llx", hw.cr0);
+	CHECK((hw.cr4 & REF_CR4_PAE) && (hw.efer & REF_EFER_NXE), "no PAE, or no NX");
+	CHECK_EQ(hw.cr0 & REF_CR0_PE, r->cr0 & REF_CR0_PE, "CR0.PE");
+	/* Else VMRUN takes paging and LME for long mode, and refuses (APM vol. 2, 15.5.1). */
+	CHECK_EQ(hw.efer & REF_EFER_LMA, r->efer & REF_EFER_LMA, "EFER.LMA");
+	CHECK_EQ(!!(hw.efer & REF_EFER_LME), lma, "EFER.LME");
+	/* Five levels and PCIDs are things of long mode; CR3 holds no PCID in any. */
+	CHECK_EQ(hw.cr4 & REF_CR4_LA57, lma ? r->cr4 & REF_CR4_LA57 : 0, "CR4.LA57");
+	CHECK_EQ(hw.cr4 & REF_CR4_PCIDE, 0, "CR4.PCIDE");
+	CHECK_EQ(hw.cr4 & rights, r->cr0 & REF_CR0_PG ? r->cr4 & rights : 0, "SMEP, SMAP, PKE");
+	test_cases++;
+}
+
+static void shadow_regs(void)
+{
+	static const u64 cr4_bits[] = {
+		REF_CR4_PSE, REF_CR4_PAE, REF_CR4_LA57, REF_CR4_PCIDE, REF_CR4_SMEP, REF_CR4_SMAP,
+		REF_CR4_PKE,
+	};
+	struct npt_mmu_config cfg = env_config(NPT_MMU_SHADOW);
+	static const u64 cr0[] = { 0, REF_CR0_PE, REF_CR0_PE | REF_CR0_PG };
+	struct npt_regs regs = { .cr3 = 0x1000 };
+	unsigned long before = test_cases;
+	struct env env;
+
+	CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+	env_add_slot(&env, 0, 8 << 20, NPT_SIZE_2M, false);
+	CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+	for (unsigned int i = 0; i < 3 << 7 << 2; i++) {
+		regs.cr0 = cr0[i >> 9];
+		regs.cr4 = 0;
+		for (unsigned int bit = 0; bit < 7; bit++)
+			regs.cr4 |= i >> bit & 1 ? cr4_bits[bit] : 0;
+		regs.efer = i >> 7 & 1 ? REF_EFER_LME : 0;
+		if ((regs.cr0 & REF_CR0_PG) && regs.efer)
+			regs.efer |= REF_EFER_LMA;
+		regs.efer |= i >> 8 & 1 ? REF_EFER_NXE : 0;
+		/* Not all of them are states that a processor can be in. */
+		if (!npt_cpu_set_regs(env.cpu[0], &regs))
+			check_shadow_regs(env.cpu[0]);
+	}
+	CHECK(test_cases - before > 400, "only %lu states", test_cases - before);
+	env_destroy_clean(&env);
+}
+
 static bool young(struct env *env, u64 gpa)
 {
 	bool any;
@@ -412,6 +466,7 @@ static const struct test tests[] = {
 	{ "map.recycle", recycle },
 	{ "map.large_pages", large_pages },
 	{ "map.large_shadow", large_shadow },
+	{ "map.shadow_regs", shadow_regs },
 	{ "map.neighbours", neighbours },
 };
 

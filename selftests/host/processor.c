@@ -39,10 +39,9 @@ static void hw_walk(struct npt_cpu *cpu, u64 gva, unsigned int op, bool user,
 	struct ref_cpu hw;
 
 	npt_shadow_hw_regs(cpu, &regs);
-	t.root = regs.cr3;
-	CHECK(t.root && t.root == npt_hw_root(cpu), "the root is %#llx", t.root);
+	t.root = npt_hw_root(cpu);
 	hw = (struct ref_cpu){
-		.cr0 = regs.cr0, .cr3 = regs.cr3, .cr4 = regs.cr4, .efer = regs.efer,
+		.cr0 = regs.cr0, .cr3 = t.root, .cr4 = regs.cr4, .efer = regs.efer,
 		.pkru = regs.pkru, .ac = regs.ac, .maxphy = 52,
 	};
 	CHECK_EQ(ref_levels(&hw), npt_shadow_levels(cpu), "levels of the shadow tables");

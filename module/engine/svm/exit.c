@@ -81,12 +81,8 @@ static int unknown(struct npt_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	/* Some write only half of it, among them QEMU. */
-	if ((u32)vmcb->exit_code == (u32)SVM_X_INVALID) {
-		run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-		run->fail_entry.hardware_entry_failure_reason = SVM_X_INVALID;
-		run->fail_entry.cpu = svm_of(vcpu)->cpu;
-		return 0;
-	}
+	if ((u32)vmcb->exit_code == (u32)SVM_X_INVALID)
+		return svm_fail_entry(vcpu, SVM_X_INVALID, svm_of(vcpu)->cpu);
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
 	run->internal.ndata = 2;

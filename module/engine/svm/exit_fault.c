@@ -105,18 +105,14 @@ int svm_on_pf(struct npt_vcpu *vcpu)
 
 static int exit_debug(struct npt_vcpu *vcpu, u8 vector)
 {
-	struct kvm_debug_exit_arch *arch = &vcpu->run->debug.arch;
 	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 dr6 = svm->vmcb->dr6;
 
-	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-	memset(arch, 0, sizeof(*arch));
-	arch->exception = vector;
-	arch->pc = svm->vmcb->cs.base + vcpu->regs.rip;
-	arch->dr6 = svm->vmcb->dr6;
-	arch->dr7 = svm->vmcb->dr7;
 	/* What the host met is not for the guest to see. */
 	svm->vmcb->dr6 = vcpu->x86.debug.dr6;
 	svm->clean &= ~SVM_CLEAN_DR;
+	npt_vcpu_pull(vcpu);
+	npt_exit_debug(vcpu, vector, dr6);
 	return 0;
 }
 

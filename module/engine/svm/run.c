@@ -216,11 +216,27 @@ static bool debug_enter(const struct npt_vcpu *vcpu)
 	return true;
 }
 
+/*
+ * VMRUN does not switch DEBUGCTL unless LBR virtualisation is on (APM vol. 2,
+ * 15.23): the host's single-stepping of branches and its bus-lock traps would
+ * hit the guest, and the guest's branches would land in the host's records. The
+ * guest's own DEBUGCTL has no effect.
+ */
+static u64 debugctl_enter(void)
+{
+	u64 host = get_debugctlmsr();
+
+	if (unlikely(host))
+		update_debugctlmsr(0);
+	return host;
+}
+
 /* Into the guest and back, interrupts off. 0, or -1: SVM is off here. */
 static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_vmcb *vmcb = svm->vmcb;
+	u64 debugctl;
 	bool debug;
 	int err;
 
@@ -230,6 +246,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 
 	vtime_account_guest_enter();
 	debug = debug_enter(vcpu);
+	debugctl = debugctl_enter();
 	npt_fpu_enter(vcpu);
 	if (!context_tracking_guest_enter())
 		npt_rcu_note_guest();
@@ -239,6 +256,8 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	context_tracking_guest_exit();
 	npt_guard_user();
 	npt_fpu_leave(vcpu);
+	if (unlikely(debugctl))
+		update_debugctlmsr(debugctl);
 	if (debug || hw_breakpoint_active())
 		hw_breakpoint_restore();
 	svm->clean = SVM_CLEAN_ALL;
@@ -296,13 +315,13 @@ static void set_tpr(struct npt_vcpu *vcpu)
 	svm->clean &= ~SVM_CLEAN_TPR;
 }
 
-static int fail_entry(struct npt_vcpu *vcpu, u64 reason)
+int svm_fail_entry(struct npt_vcpu *vcpu, u64 reason, int cpu)
 {
 	struct kvm_run *run = vcpu->run;
 
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = reason;
-	run->fail_entry.cpu = raw_smp_processor_id();
+	run->fail_entry.cpu = cpu;
 	return 0;
 }
 
@@ -331,6 +350,17 @@ static void read_pae_root(struct npt_vcpu *vcpu)
 		svm->clean &= ~SVM_CLEAN_CR;
 }
 
+/*
+ * One that goes offline has no SVM any more, but threads until the scheduler
+ * has moved them all away, this one soon: 2. Others stay without.
+ */
+static int cpu_is_off(struct npt_vcpu *vcpu)
+{
+	int cpu = raw_smp_processor_id();
+
+	return cpu_active(cpu) ? svm_fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF, cpu) : 2;
+}
+
 /* One stay in the guest. 1: it was there, see the VMCB; 2: not yet; 0 or less: out. */
 static int run_once(struct npt_vcpu *vcpu)
 {
@@ -352,9 +382,10 @@ static int run_once(struct npt_vcpu *vcpu)
 	local_irq_disable();
 	cpu = this_cpu_ptr(&svm_cpus);
 	if (unlikely(!cpu->on)) {
+		err = cpu_is_off(vcpu);
 		local_irq_enable();
 		preempt_enable();
-		return fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF);
+		return err;
 	}
 	if (unlikely(svm->cpu != raw_smp_processor_id())) {
 		/* The ASID is not ours here, nor does this processor know the VMCB. */
@@ -388,7 +419,7 @@ static int run_once(struct npt_vcpu *vcpu)
 	local_irq_enable();
 	preempt_enable();
 	if (unlikely(err))
-		return fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF);
+		return svm_fail_entry(vcpu, NPT_FAIL_ENTRY_CPU_OFF, svm->cpu);
 	svm_reap_events(vcpu);
 	return 1;
 }

@@ -4,8 +4,8 @@
  *
  * With nested paging the guest runs on its own CR0, CR3 and CR4. With shadow
  * tables it runs on ours: paging and write protection are always on (paged
- * real mode is a thing that SVM has, APM vol. 2, 15.18), PAE too, EFER.NXE
- * too, and what it would read back is intercepted.
+ * real mode is a thing that SVM has, APM vol. 2, 15.19), PAE too, EFER.NXE
+ * too (npt_shadow_hw_regs()), and what it would read back is intercepted.
  */
 #include <linux/minmax.h>
 #include <asm/msr-index.h>
@@ -174,26 +174,21 @@ void svm_push_paging(struct npt_vcpu *vcpu)
 	const struct npt_regs *r = &vcpu->cpu.regs;
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_vmcb *vmcb = svm->vmcb;
+	struct npt_regs hw;
 
-	vmcb->efer = r->efer | EFER_SVME;
+	if (svm->nested)
+		hw = *r;
+	else
+		npt_shadow_hw_regs(&vcpu->cpu, &hw);
+	vmcb->efer = hw.efer | EFER_SVME;
 	/* Caches are the host's to switch off. */
-	vmcb->cr0 = r->cr0 & ~(X86_CR0_CD | X86_CR0_NW);
+	vmcb->cr0 = hw.cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 	/* The host's machine checks come as exceptions, not as a shutdown (vol. 2, 9.3.1). */
-	vmcb->cr4 = r->cr4 | (cr4_read_shadow() & X86_CR4_MCE);
+	vmcb->cr4 = hw.cr4 | (cr4_read_shadow() & X86_CR4_MCE);
 	if (svm->nested) {
 		vmcb->cr3 = r->cr3;
 		hide_cr(svm, 0, vmcb->cr0 != r->cr0);
 		hide_cr(svm, 4, vmcb->cr4 != r->cr4);
-	} else {
-		vmcb->cr0 |= X86_CR0_PG | X86_CR0_WP;
-		vmcb->cr4 |= X86_CR4_PAE;
-		vmcb->efer |= EFER_NX;
-		/* LME without LMA would have the processor enter long mode. */
-		if (!(r->efer & EFER_LMA))
-			vmcb->efer &= ~(u64)EFER_LME;
-		if (!(r->cr0 & X86_CR0_PG))
-			vmcb->cr4 &= ~(u64)(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE |
-					    X86_CR4_LA57);
 	}
 	svm->clean &= ~SVM_CLEAN_CR;
 }

@@ -93,6 +93,8 @@ bool svm_interrupt_allowed(const struct npt_vcpu *vcpu);
 /* --- run.c --------------------------------------------------------------------- */
 
 void svm_set_mp_state(struct npt_vcpu *vcpu, u32 state);
+/* KVM_EXIT_FAIL_ENTRY, on that processor. 0. */
+int svm_fail_entry(struct npt_vcpu *vcpu, u64 reason, int cpu);
 
 /* --- exit.c -------------------------------------------------------------------- */
 

@@ -77,6 +77,8 @@ int npt_insn_done(struct npt_vcpu *vcpu, u64 rip);
 
 /* KVM_EXIT_INTERNAL_ERROR for an instruction nobody here executes; @len 0: bytes unknown. */
 void npt_exit_emulation(struct kvm_run *run, const u8 *bytes, u32 len);
+/* KVM_EXIT_DEBUG: #DB or #BP that is user space's. Registers pulled. */
+void npt_exit_debug(struct npt_vcpu *vcpu, u8 vector, u64 dr6);
 
 /* The vCPU is going. */
 void npt_emulate_free(struct npt_vcpu *vcpu);

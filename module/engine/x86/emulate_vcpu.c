@@ -322,16 +322,22 @@ void npt_exit_emulation(struct kvm_run *run, const u8 *bytes, u32 len)
 	memcpy(run->emulation_failure.insn_bytes, bytes, len);
 }
 
-void npt_exit_debug(struct npt_vcpu *vcpu)
+void npt_exit_debug(struct npt_vcpu *vcpu, u8 vector, u64 dr6)
 {
 	struct kvm_debug_exit_arch *arch = &vcpu->run->debug.arch;
 
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-	memset(arch, 0, sizeof(*arch));
-	arch->exception = X86_TRAP_DB;
-	arch->pc = npt_linear_rip(vcpu);
-	arch->dr6 = DR6_RESERVED | DR_STEP;
-	arch->dr7 = vcpu->x86.guest_debug_regs.dr7;
+	*arch = (struct kvm_debug_exit_arch) {
+		.exception = vector,
+		.pc = npt_linear_rip(vcpu),
+		.dr6 = dr6,
+		.dr7 = npt_debug_in_force(vcpu)->dr7,
+	};
+}
+
+void npt_exit_step(struct npt_vcpu *vcpu)
+{
+	npt_exit_debug(vcpu, X86_TRAP_DB, DR6_RESERVED | DR_STEP);
 }
 
 /* An instruction, or one element of it, has been executed. */
@@ -340,7 +346,7 @@ static int step_done(struct npt_vcpu *vcpu)
 	vcpu->x86.dirty |= NPT_X86_REGS;
 	vcpu->x86.interrupt_shadow = false;
 	if (npt_host_steps(vcpu)) {
-		npt_exit_debug(vcpu);
+		npt_exit_step(vcpu);
 		return 0;
 	}
 	if (vcpu->regs.rflags & X86_EFLAGS_TF)

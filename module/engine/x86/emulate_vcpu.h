@@ -32,7 +32,7 @@ int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, c
 /* A step ended as FAULT, ERROR or RETRY. */
 int npt_emul_failed(struct npt_vcpu_emul *v, enum npt_emul_end end);
 /* KVM_EXIT_DEBUG for a single step. */
-void npt_exit_debug(struct npt_vcpu *vcpu);
+void npt_exit_step(struct npt_vcpu *vcpu);
 /* Linear address of the next instruction. */
 u64 npt_linear_rip(const struct npt_vcpu *vcpu);
 

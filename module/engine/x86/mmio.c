@@ -187,7 +187,7 @@ static int written(struct npt_vcpu *vcpu, struct npt_mmio *m)
 	}
 	if (!m->debug)
 		return 1;
-	npt_exit_debug(vcpu);
+	npt_exit_step(vcpu);
 	return 0;
 }
 
