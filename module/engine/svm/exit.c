@@ -34,13 +34,9 @@ static int on_host_event(struct npt_vcpu *vcpu)
 	return 1;
 }
 
+/* Interrupts can be taken: the next entry gives one, or the run loop asks user space. */
 static int on_window(struct npt_vcpu *vcpu)
 {
-	if (!vcpu->x86.lapic && READ_ONCE(vcpu->run->request_interrupt_window) &&
-	    !vcpu->x86.irq.queued && !vcpu->x86.irq.injected) {
-		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
-		return 0;
-	}
 	return 1;
 }
 

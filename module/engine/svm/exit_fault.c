@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Nested and shadow page faults, and the other exceptions that are taken. */
+#include <linux/percpu.h>
+#include <asm/processor.h>
+#include <asm/debugreg.h>
 #include <asm/trap_pf.h>
 #include "../../compat.h"
 #include "../x86/emulate.h"
@@ -116,9 +119,25 @@ static int exit_debug(struct npt_vcpu *vcpu, u8 vector)
 	return 0;
 }
 
+/* The trap that inject.c has asked for: nobody is to see it. True: there was nothing else. */
+static bool own_step(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 dr6 = svm->vmcb->dr6;
+
+	if (likely(!svm->stepped) || !(dr6 & DR_STEP))
+		return false;
+	/* The guest may have had it set all the time. */
+	svm->vmcb->dr6 = (dr6 & ~(u64)DR_STEP) | (vcpu->x86.debug.dr6 & DR_STEP);
+	svm->clean &= ~SVM_CLEAN_DR;
+	return !(dr6 & DR_TRAP_BITS);
+}
+
 /* Raised again for the guest: we only wanted to be sure that it ends. */
 int svm_on_db(struct npt_vcpu *vcpu)
 {
+	if (own_step(vcpu))
+		return 1;
 	if (vcpu->x86.guest_debug_control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return exit_debug(vcpu, DB_VECTOR);
 	npt_vcpu_pull(vcpu);

@@ -40,6 +40,11 @@ void svm_reap_events(struct npt_vcpu *vcpu)
 	svm->given = SVM_GAVE_NOTHING;
 	if (likely(!(info & SVM_EVENT_VALID)))
 		return;
+	/*
+	 * What was being delivered was not held back. QEMU's processor says here
+	 * that it was, because of the STI before VMRUN.
+	 */
+	x->interrupt_shadow = false;
 	switch (info & SVM_EVENT_TYPE) {
 	case SVM_EVENT_NMI:
 		x->nmi.injected = true;
@@ -117,10 +122,37 @@ static void deliver_exception(struct npt_vcpu *vcpu)
 	inject_exception(vcpu);
 }
 
-bool svm_interrupt_allowed(const struct npt_vcpu *vcpu)
+static bool interrupt_allowed(const struct npt_vcpu *vcpu)
 {
 	return (vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow &&
 	       !(vcpu->x86.guest_debug_control & KVM_GUESTDBG_BLOCKIRQ);
+}
+
+/* Does user space, which has the PIC, want to know when an interrupt gets through? */
+static bool user_waits(const struct npt_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->request_interrupt_window) && !vcpu->vm->x86.irqchip &&
+	       npt_lapic_wants_extint(vcpu);
+}
+
+/* Between two instructions, and nothing on its way that user space could get in the way of. */
+static bool user_may_interrupt(const struct npt_vcpu *vcpu)
+{
+	const struct npt_x86 *x = &vcpu->x86;
+
+	return interrupt_allowed(vcpu) && npt_lapic_wants_extint(vcpu) && !x->irq.injected &&
+	       !x->exc.injected && !x->exc.pending && !x->nmi.injected;
+}
+
+bool svm_user_window(const struct npt_vcpu *vcpu)
+{
+	return user_waits(vcpu) && user_may_interrupt(vcpu);
+}
+
+bool svm_user_ready(const struct npt_vcpu *vcpu)
+{
+	/* KVM's answer where the PIC is in the kernel, though here there is none at all. */
+	return vcpu->vm->x86.irqchip || user_may_interrupt(vcpu);
 }
 
 /* Exit as soon as an interrupt could be taken (15.21.4: a virtual one is offered). */
@@ -195,60 +227,93 @@ static bool may_resume(const struct npt_vcpu *vcpu)
 	       ((vcpu->regs.rflags & X86_EFLAGS_IF) && !vcpu->x86.interrupt_shadow);
 }
 
+/* What was on its way, or was raised by the instruction before. */
+static bool inject_first(struct npt_vcpu *vcpu)
+{
+	struct npt_x86 *x = &vcpu->x86;
+
+	if (x->exc.injected)
+		inject_exception(vcpu);
+	else if (x->exc.pending)
+		/* Raised while an interrupt was being delivered: that one waits. */
+		deliver_exception(vcpu);
+	else if (x->nmi.injected)
+		inject_nmi(vcpu);
+	else if (x->irq.injected && may_resume(vcpu))
+		inject(vcpu, SVM_EVENT_INTR | x->irq.vector, 0);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * An NMI comes at the next boundary of instructions at which it may, whatever the
+ * interrupt flag says, so the interrupt window is no use. If another event goes
+ * first, that boundary is before its handler: a host interrupt that waits when
+ * VMRUN delivers the event ends the guest's run there. If one instruction has to
+ * be executed first (behind STI or MOV SS, and the IRET that ends the handler of
+ * the NMI before), RFLAGS.TF ends it after that one: see svm_reap_events().
+ */
+static bool offer_nmi(struct npt_vcpu *vcpu, bool taken)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct npt_x86 *x = &vcpu->x86;
+
+	if (likely(!x->nmi.pending))
+		return taken;
+	if (x->nmi.masked) {
+		svm->step = svm->iret && !taken;
+	} else if (taken) {
+		npt_send_reschedule(raw_smp_processor_id());
+	} else if (x->interrupt_shadow) {
+		svm->step = true;
+	} else {
+		x->nmi.pending--;
+		inject_nmi(vcpu);
+		vcpu->cpu.ctr[NPT_CTR_inj_nmi]++;
+		return true;
+	}
+	return taken;
+}
+
+/* Interrupts, in the order that their controller has them. True: one has to wait. */
+static bool offer_interrupt(struct npt_vcpu *vcpu, bool taken)
+{
+	struct npt_x86 *x = &vcpu->x86;
+	int vector;
+
+	/* One that has been acknowledged and not delivered comes before any other. */
+	if (x->irq.injected && svm_of(vcpu)->given != SVM_GAVE_INTERRUPT)
+		return true;
+	vector = waiting_interrupt(vcpu);
+	if (vector < 0)
+		return false;
+	if (taken || !interrupt_allowed(vcpu))
+		return true;
+	if (x->lapic)
+		npt_lapic_ack(vcpu, vector);
+	x->irq.queued = false;
+	inject_interrupt(vcpu, vector);
+	return waiting_interrupt(vcpu) >= 0;
+}
+
 /*
  * One event an entry: what was interrupted goes first, then what was raised,
- * then NMIs, then interrupts (APM vol. 2, 8.5). What has to wait asks for the
- * window.
+ * then NMIs, then interrupts (APM vol. 2, 8.5). An interrupt that has to wait
+ * asks for the window.
  */
 void svm_inject(struct npt_vcpu *vcpu)
 {
 	struct npt_x86 *x = &vcpu->x86;
-	bool taken = true, want_window = false;
-	int vector = -1;
+	bool taken, want_window = false;
 
 	svm_of(vcpu)->given = SVM_GAVE_NOTHING;
-	if (x->exc.injected) {
-		inject_exception(vcpu);
-	} else if (x->exc.pending) {
-		/* Raised while an interrupt was being delivered: that one waits. */
-		deliver_exception(vcpu);
-	} else if (x->nmi.injected) {
-		inject_nmi(vcpu);
-	} else if (x->irq.injected && may_resume(vcpu)) {
-		inject(vcpu, SVM_EVENT_INTR | x->irq.vector, 0);
-	} else {
-		taken = false;
+	taken = inject_first(vcpu);
+	/* Who debugs the guest may want to be alone with it. */
+	if (likely(!(x->guest_debug_control & KVM_GUESTDBG_BLOCKIRQ))) {
+		taken = offer_nmi(vcpu, taken);
+		want_window = offer_interrupt(vcpu, taken) || user_waits(vcpu);
 	}
-	if (x->nmi.pending && !x->nmi.masked) {
-		if (taken || x->interrupt_shadow) {
-			want_window = true;
-		} else {
-			x->nmi.pending--;
-			inject_nmi(vcpu);
-			vcpu->cpu.ctr[NPT_CTR_inj_nmi]++;
-			taken = true;
-		}
-	}
-	/* One that has been acknowledged and not delivered comes before any other. */
-	if (x->irq.injected && svm_of(vcpu)->given != SVM_GAVE_INTERRUPT)
-		want_window = true;
-	else
-		vector = waiting_interrupt(vcpu);
-	if (vector >= 0) {
-		if (taken || !svm_interrupt_allowed(vcpu)) {
-			want_window = true;
-		} else {
-			if (x->lapic)
-				npt_lapic_ack(vcpu, vector);
-			x->irq.queued = false;
-			inject_interrupt(vcpu, vector);
-			vector = waiting_interrupt(vcpu);
-			want_window = vector >= 0;
-		}
-	}
-	/* User space with its own interrupt controller wants to know when it may. */
-	if (!x->lapic && READ_ONCE(vcpu->run->request_interrupt_window))
-		want_window = true;
 	if (unlikely(x->nmi.masked))
 		watch_iret(vcpu);
 	if (want_window)

@@ -271,9 +271,31 @@ static bool must_wait(struct npt_vcpu *vcpu)
 	       npt_guest_work_pending();
 }
 
+/* For the sake of an NMI, see inject.c. A guest that steps by itself comes back anyway. */
+static void step_once(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->step = false;
+	if (vcpu->regs.rflags & X86_EFLAGS_TF)
+		return;
+	svm->vmcb->rflags |= X86_EFLAGS_TF;
+	svm->stepped = true;
+}
+
+/* TF goes, unless it is what an IRET has just loaded. */
+static void step_over(struct npt_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (!svm->iret || vcpu->regs.rip == svm->iret_rip)
+		vcpu->regs.rflags &= ~(u64)X86_EFLAGS_TF;
+}
+
 static void load_registers(struct npt_vcpu *vcpu)
 {
-	struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct npt_vmcb *vmcb = svm->vmcb;
 
 	if (vcpu->x86.dirty & ~NPT_X86_REGS)
 		svm_push(vcpu);
@@ -286,6 +308,8 @@ static void load_registers(struct npt_vcpu *vcpu)
 	vmcb->rflags = vcpu->regs.rflags;
 	if (unlikely(npt_host_steps(vcpu)))
 		vmcb->rflags |= X86_EFLAGS_TF;
+	else if (unlikely(svm->step))
+		step_once(vcpu);
 }
 
 static void store_registers(struct npt_vcpu *vcpu)
@@ -299,6 +323,8 @@ static void store_registers(struct npt_vcpu *vcpu)
 	/* TF is the host's; the guest's own is lost meanwhile, as it is in KVM. */
 	if (unlikely(npt_host_steps(vcpu)))
 		vcpu->regs.rflags &= ~(u64)X86_EFLAGS_TF;
+	else if (unlikely(svm_of(vcpu)->stepped))
+		step_over(vcpu);
 	vcpu->sregs.cr8 = vmcb->int_ctl & SVM_V_TPR;
 	vcpu->x86.interrupt_shadow = vmcb->int_state & SVM_INT_SHADOW;
 	vcpu->x86.in_engine = true;
@@ -403,6 +429,7 @@ static int run_once(struct npt_vcpu *vcpu)
 		preempt_enable();
 		return 2;
 	}
+	svm->stepped = false;
 	load_registers(vcpu);
 	err = enter(vcpu, cpu);
 	/* Translations are of no more use to us than the last store to memory. */
@@ -539,6 +566,10 @@ static int run_loop(struct npt_vcpu *vcpu)
 		ret = svm_exit(vcpu);
 		if (ret <= 0)
 			return ret;
+		if (unlikely(svm_user_window(vcpu))) {
+			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return 0;
+		}
 	}
 }
 
@@ -575,9 +606,7 @@ static int svm_run(struct npt_vcpu *vcpu)
 	run->if_flag = !!(vcpu->regs.rflags & X86_EFLAGS_IF);
 	run->cr8 = vcpu->x86.lapic ? npt_lapic_get_cr8(vcpu) : vcpu->sregs.cr8;
 	run->apic_base = vcpu->sregs.apic_base;
-	run->ready_for_interrupt_injection = !vcpu->x86.lapic && !vcpu->x86.irq.queued &&
-					     !vcpu->x86.irq.injected && !vcpu->x86.exc.injected &&
-					     svm_interrupt_allowed(vcpu);
+	run->ready_for_interrupt_injection = svm_user_ready(vcpu);
 	return ret;
 }
 

@@ -47,6 +47,8 @@ struct svm_vcpu {
 	u8 given;		/* SVM_GAVE_* at the last entry */
 	bool iret;		/* NMIs are unmasked once RIP has left iret_rip */
 	u64 iret_rip;
+	bool step;		/* RFLAGS.TF is ours, for one instruction: an NMI waits for it */
+	bool stepped;		/* it was, when the guest ran last */
 	u8 insn_len;		/* of the one that exited, 0: not decoded yet */
 };
 
@@ -88,7 +90,10 @@ void svm_push_paging(struct npt_vcpu *vcpu);
 void svm_reap_events(struct npt_vcpu *vcpu);
 /* Before an entry: choose one event, or ask for the window. */
 void svm_inject(struct npt_vcpu *vcpu);
-bool svm_interrupt_allowed(const struct npt_vcpu *vcpu);
+/* User space has the PIC: has it asked for an exit as soon as it may interrupt, and may it now? */
+bool svm_user_window(const struct npt_vcpu *vcpu);
+/* What kvm_run.ready_for_interrupt_injection says. */
+bool svm_user_ready(const struct npt_vcpu *vcpu);
 
 /* --- run.c --------------------------------------------------------------------- */
 

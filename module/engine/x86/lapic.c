@@ -322,6 +322,16 @@ int npt_lapic_extint(struct npt_vcpu *vcpu, u8 vector)
 	return 0;
 }
 
+bool npt_lapic_wants_extint(const struct npt_vcpu *vcpu)
+{
+	const struct npt_lapic *lapic = vcpu->x86.lapic;
+	const struct npt_interrupt *irq = &vcpu->x86.irq;
+
+	if (!lapic)
+		return !irq->queued && !irq->injected;
+	return lapic->extint < 0 && npt_apic_accepts_extint(&lapic->apic);
+}
+
 bool npt_lapic_eoi_exit(struct npt_vcpu *vcpu)
 {
 	struct npt_lapic *lapic = vcpu->x86.lapic;

@@ -88,6 +88,8 @@ int npt_lapic_set_mp_state(struct npt_vcpu *vcpu, u32 state);
  * through. -EEXIST: one waits already.
  */
 int npt_lapic_extint(struct npt_vcpu *vcpu, u8 vector);
+/* Would an interrupt of user space's PIC get through, as soon as the vCPU takes any? */
+bool npt_lapic_wants_extint(const struct npt_vcpu *vcpu);
 
 /* --- any context ---------------------------------------------------------- */
 
