@@ -4,14 +4,7 @@
 
 # Only from the line on that init writes when it starts: what the kernel says
 # about the emulator's hardware while it boots is not ours.
-# A program's own fault ("traps: ... general protection fault ip:") is not a splat.
-splat_pattern='BUG:|WARNING: |Oops|general protection fault[,:]|KASAN|UBSAN:|kmemleak: '
-splat_pattern+='|unable to handle|INFO: task .* blocked for|INFO: possible recursive'
-splat_pattern+='|INFO: trying to register|detected stalls?|self-detected stall'
-splat_pattern+='|soft lockup|hard LOCKUP|Kernel panic|refcount_t:|corruption'
-splat_pattern+='|Bad page|bad: scheduling|scheduling while atomic|stack guard page'
-splat_pattern+='|unchecked MSR access|kernel BUG at|invalid opcode: |double fault'
-splat_pattern+='|remaining on __kmem_cache_shutdown|nobody cared'
+. "$lab/complaint.sh"
 
 # Prints from the first complaint to the end, at most 80 lines.
 splat()
