@@ -3,70 +3,13 @@
  * Every law of the counter catalogue after a busy life, in each mode, on the
  * VM and on the sum of its vCPUs, while nothing runs.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include "kselftest_harness.h"
+#include "laws.h"
 #include "refguest.h"
 
 #define MEM_SIZE (8 * MIB)
 #define TABLES (6 * MIB)
-
-enum { scope_vcpu, scope_vm };
-
-static const struct {
-	const char *name;
-	int scope;
-} counters[] = {
-#define COUNTER(name, scope, type, unit, text) { #name, scope_##scope },
-	NPT_COUNTERS(COUNTER)
-#undef COUNTER
-};
-
-static const struct {
-	const char *name, *left, *right;
-} laws[] = {
-#define LAW(name, left, right) { #name, left, right },
-	NPT_LAWS(LAW)
-#undef LAW
-};
-
-#define NLAWS (sizeof(laws) / sizeof(laws[0]))
-
-/* "a + 4096*b"; false if it names no counter. */
-static bool eval(const char *s, const uint64_t *values, uint64_t *sum)
-{
-	*sum = 0;
-	while (*s) {
-		uint64_t factor = 1;
-		size_t len = 0;
-		int i;
-
-		if (isdigit((unsigned char)*s)) {
-			factor = strtoull(s, (char **)&s, 10);
-			s++;
-		}
-		while (isalnum((unsigned char)s[len]) || s[len] == '_')
-			len++;
-		for (i = 0; i < NPT_CTR_NR; i++)
-			if (strlen(counters[i].name) == len && !strncmp(counters[i].name, s, len))
-				break;
-		if (i == NPT_CTR_NR)
-			return false;
-		*sum += factor * values[i];
-		s += len;
-		s += strspn(s, " +");
-	}
-	return true;
-}
-
-static int read_counters(int fd, uint64_t *values)
-{
-	struct npt_stats s = {
-		.size = sizeof(s), .count = NPT_CTR_NR, .values = (uintptr_t)values,
-	};
-
-	return call(fd, NPT_STATS, &s);
-}
 
 FIXTURE(laws) {
 	int dev;
@@ -179,8 +122,8 @@ TEST_F(laws, hold)
 	live(&self->g);
 	ASSERT_EQ(0, read_counters(self->g.vm, vm));
 	for (i = 0; i < NLAWS; i++) {
-		ASSERT_TRUE(eval(laws[i].left, vm, &left));
-		ASSERT_TRUE(eval(laws[i].right, vm, &right));
+		ASSERT_TRUE(law_eval(laws[i].left, vm, &left));
+		ASSERT_TRUE(law_eval(laws[i].right, vm, &right));
 		EXPECT_EQ(left, right) {
 			TH_LOG("%s: %s is not %s", laws[i].name, laws[i].left, laws[i].right);
 		}
@@ -222,8 +165,8 @@ TEST_F(laws, slot_gone)
 	EXPECT_EQ(0, vm[NPT_CTR_slots]);
 	EXPECT_LT(0, vm[NPT_CTR_zap_slot]);
 	for (i = 0; i < NLAWS; i++) {
-		ASSERT_TRUE(eval(laws[i].left, vm, &left));
-		ASSERT_TRUE(eval(laws[i].right, vm, &right));
+		ASSERT_TRUE(law_eval(laws[i].left, vm, &left));
+		ASSERT_TRUE(law_eval(laws[i].right, vm, &right));
 		EXPECT_EQ(left, right) {
 			TH_LOG("%s: %s is not %s", laws[i].name, laws[i].left, laws[i].right);
 		}
