@@ -111,6 +111,13 @@ static void pull_data_segment(struct kvm_segment *to, const struct npt_vmcb_seg 
 		to->type |= 1;
 }
 
+static void pull_tr(struct kvm_segment *to, const struct npt_vmcb_seg *from)
+{
+	pull_segment(to, from);
+	/* Loaded means busy. */
+	to->type |= 2;
+}
+
 static void pull_segments(struct npt_vcpu *vcpu)
 {
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -126,14 +133,25 @@ static void pull_segments(struct npt_vcpu *vcpu)
 	s->ss.dpl = vmcb->cpl;
 	if (s->ss.unusable)
 		s->ss.db = 0;
-	pull_segment(&s->tr, &vmcb->tr);
-	/* Loaded means busy. */
-	s->tr.type |= 2;
+	pull_tr(&s->tr, &vmcb->tr);
 	pull_segment(&s->ldt, &vmcb->ldtr);
 	s->gdt.base = vmcb->gdtr.base;
 	s->gdt.limit = vmcb->gdtr.limit;
 	s->idt.base = vmcb->idtr.base;
 	s->idt.limit = vmcb->idtr.limit;
+}
+
+/*
+ * A TR that nobody changed stays as the processor had it: QEMU leaves it not busy, and dies of
+ * an interrupt to another stack, outside of long mode, that finds a busy one.
+ */
+static void push_tr(struct npt_vmcb_seg *to, const struct kvm_segment *from)
+{
+	struct kvm_segment now;
+
+	pull_tr(&now, to);
+	if (memcmp(&now, from, sizeof(now)))
+		push_segment(to, from);
 }
 
 static void push_segments(struct npt_vcpu *vcpu)
@@ -147,7 +165,7 @@ static void push_segments(struct npt_vcpu *vcpu)
 	push_segment(&vmcb->fs, &s->fs);
 	push_segment(&vmcb->gs, &s->gs);
 	push_segment(&vmcb->ss, &s->ss);
-	push_segment(&vmcb->tr, &s->tr);
+	push_tr(&vmcb->tr, &s->tr);
 	push_segment(&vmcb->ldtr, &s->ldt);
 	vmcb->cpl = s->ss.dpl & 3;
 	vmcb->gdtr.base = s->gdt.base;
