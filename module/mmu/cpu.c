@@ -103,6 +103,8 @@ void npt_cpu_derive(struct npt_cpu *cpu)
 		cpu->pcid = r->cr3 & 0xfff;
 	if (cpu->fmt)
 		npt_format_rsvd(cpu->fmt, cpu->mmu->maxphyaddr, r->efer & NPT_EFER_NX, cpu->rsvd);
+	if (cpu->fmt == &npt_fmt_pae && cpu->mmu->marks_pdptes)
+		cpu->rsvd[3][0] &= ~cpu->fmt->accessed;
 
 	memset(cpu->plain, 0, sizeof(cpu->plain));
 	for (l = 2; cpu->fmt && l <= cpu->fmt->levels; l++)

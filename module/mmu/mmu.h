@@ -129,6 +129,7 @@ struct npt_mmu {
 	u8 map_shift;		/* lowest address bit that indexes the map's root; const */
 	u8 gpa_bits;		/* what the map can hold; const */
 	u8 maxphyaddr;		/* bits from here on are reserved in guest entries; lock */
+	bool marks_pdptes;	/* the processor sets A in PDPTEs of PAE; const after init */
 	bool dead;		/* set once by npt_mmu_bug(); read anywhere */
 
 	/* All below: lock for writing; flush_* may be read under it for reading. */
