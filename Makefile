@@ -17,6 +17,7 @@ KERNELS += $(wildcard /lib/modules/*/build /usr/src/linux-headers-*-amd64)
 KERNELS += $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/npt-lab/kernel/6.1/build)
 KDIR ?= $(firstword $(foreach dir,$(KERNELS),$(if $(wildcard $(dir)/Makefile),$(dir))))
 MODDIR ?= extra
+FUZZ_SECONDS ?= 600
 
 USERSPACE := userspace/libnpt userspace/npt userspace/guests
 
@@ -75,6 +76,10 @@ check-debug: ## run the lab's tests on a kernel with every checker (built once)
 coverage: ## which lines of module/ the tests run (takes hours)
 	selftests/coverage/run
 
+fuzz: ## every fuzz target, then the kernel's, for FUZZ_SECONDS= (600) in total
+	selftests/setup build lab fuzz
+	selftests/fuzz/all --seconds $(FUZZ_SECONDS)
+
 bench: userspace ## measure, beside the targets
 	selftests/bench/run
 
@@ -107,7 +112,7 @@ clean: ## remove what was built
 ifneq ($(KDIR),)
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) clean
 endif
-	@set -e; for dir in $(USERSPACE) selftests selftests/host Documentation; do \
+	@set -e; for dir in $(USERSPACE) selftests selftests/host selftests/fuzz Documentation; do \
 		$(MAKE) --no-print-directory -C $$dir clean; done
 
 help: ## this list

@@ -73,7 +73,7 @@ struct vm {
 
 struct vcpu {
 	atomic_int fd;
-	_Atomic(void *) run;	/* its mapping, never unmapped */
+	atomic_uintptr_t run;	/* its mapping, never unmapped; 0: none */
 	atomic_uint vm;
 };
 
@@ -147,15 +147,15 @@ void alarm_us(unsigned int us);
 /* --- running (child.c) and what is shared with the parent ------------------- */
 
 struct progress {
-	_Atomic uint64_t since;	/* ns; 0: between operations */
+	atomic_ullong since;	/* ns; 0: between operations */
 	atomic_int tid;
 	atomic_uint op;		/* index into the program */
 };
 
 struct shared {
 	struct progress thread[MAX_THREADS];
-	_Atomic uint64_t ops;
-	_Atomic uint64_t records;	/* accesses asked for in batches */
+	atomic_ullong ops;
+	atomic_ullong records;	/* accesses asked for in batches */
 	atomic_bool stop;	/* leave out what remains */
 	atomic_uint bad;	/* a result that can't be */
 	char what[160];

@@ -124,7 +124,7 @@ void op_guest(struct rnd *r)
 void op_run(struct rnd *r)
 {
 	struct vcpu *v = any_vcpu(r);
-	struct kvm_run *run = v->run;
+	struct kvm_run *run = (void *)v->run;
 
 	for (unsigned int n = 1 + rnd_below(r, 2); n; n--) {
 		if (run && rnd_one_in(r, 8)) {

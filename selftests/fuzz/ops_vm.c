@@ -52,7 +52,7 @@ static void add_vcpu(struct rnd *r, struct vcpu *v, unsigned int vm, unsigned lo
 		return;
 	run = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	/* The old mapping stays: another thread may be looking at it. */
-	v->run = run == MAP_FAILED ? NULL : run;
+	v->run = run == MAP_FAILED ? 0 : (uintptr_t)run;
 	v->vm = vm;
 	put_fd(&v->fd, fd);
 }
