@@ -100,6 +100,29 @@ static bool asleep_for_good(struct npt_machine_vcpu *v)
 	       !ioctl(v->vcpu->fd, KVM_GET_REGS, &regs) && !(regs.rflags & RFLAGS_IF);
 }
 
+/* Which instruction it was, if the device tells. */
+static void not_emulated(struct npt_machine_vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+	unsigned int size = run->emulation_failure.insn_size, i;
+	char text[3 * sizeof(run->emulation_failure.insn_bytes) + 1] = "";
+
+	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION ||
+	    !run->emulation_failure.ndata) {
+		npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,
+				"KVM_EXIT_INTERNAL_ERROR, suberror %u: an instruction that can't be read or emulated",
+				run->internal.suberror);
+		return;
+	}
+	if (run->emulation_failure.ndata >= 3 &&
+	    run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)
+		for (i = 0; i < size && i < sizeof(run->emulation_failure.insn_bytes); i++)
+			sprintf(text + 3 * i, " %02x", run->emulation_failure.insn_bytes[i]);
+	npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,
+			"KVM_EXIT_INTERNAL_ERROR: an instruction that can't be emulated:%s",
+			*text ? text : " it is not told which");
+}
+
 static void unserved(struct npt_machine_vcpu *v)
 {
 	struct kvm_run *run = v->run;
@@ -112,9 +135,7 @@ static void unserved(struct npt_machine_vcpu *v)
 				(uint64_t)run->mmio.phys_addr);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,
-				"KVM_EXIT_INTERNAL_ERROR, suberror %u: an instruction that can't be emulated?",
-				run->internal.suberror);
+		not_emulated(v);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,

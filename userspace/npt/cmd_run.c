@@ -249,6 +249,8 @@ static bool parse_request(struct request *req, int argc, char **argv)
 		npt_usage("run: --load and --entry are for flat files");
 		return false;
 	}
+	if (req->machine.pages == NPT_MEMORY_HUGETLB_1G && !req->machine.memory)
+		req->machine.memory = 1ULL << 30;
 	req->path = argv[optind];
 	req->machine.vm = &req->vm;
 	return join_cmdline(req, argc - optind, argv + optind);
@@ -397,7 +399,9 @@ static int tell_end(const struct request *req, int by, const struct npt_machine_
 		return NPT_EXIT_OK;
 	default:
 		npt_err("run: %s: vCPU %u: %s", req->path, end->vcpu, end->text);
-		print_registers(end);
+		/* after a triple fault they are those of a reset */
+		if (end->reason != NPT_MACHINE_CRASHED)
+			print_registers(end);
 		return EXIT_GUEST;
 	}
 }
@@ -484,8 +488,10 @@ static int build_and_run(struct npt_cli *cli, struct request *req, struct npt_de
 	if (req->stats && npt_device_is_kvm(dev))
 		npt_warn("run: --stats: %s has no counters of npt's", req->device);
 	req->stats &= !npt_device_is_kvm(dev);
-	if (npt_machine_create(dev, &req->machine, &m))
-		return npt_err("run: %s", npt_error());
+	ret = npt_machine_create(dev, &req->machine, &m);
+	if (ret)
+		return npt_err("run: %s%s", npt_error(), ret == -EOPNOTSUPP ?
+			       " (npt doctor says what this machine can run)" : "");
 	ret = npt_machine_load(m, &req->image);
 	if (ret)
 		ret = npt_err("run: %s", npt_error());
@@ -525,7 +531,7 @@ static const struct npt_command commands[] = {
 		.options =
 		"  --engine ENGINE      auto, svm or vmx (default: the module's)\n"
 		"  --mmu MODE           nested or shadow (default: the module's)\n"
-		"  --mem SIZE           memory, such as 64M or 2G (default: 128M)\n"
+		"  --mem SIZE           memory, such as 64M or 2G (default: 128M; 1G with --page 1g)\n"
 		"  --smp N              vCPUs (default: 1)\n"
 		"  --page SIZE          largest page of host memory and tables: 4k, 2m, 1g\n"
 		"  --stats              print the VM's counters at the end\n"
