@@ -7,7 +7,6 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 #include <linux/version.h>
-#include "compat_asm.h"
 
 /* The CPUID instruction. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
@@ -64,6 +63,20 @@ typedef int npt_young_t;
 #define NPT_HAVE_GUEST_FPU 1
 #endif
 
+/* Work to be done before a guest runs: moved, and no vCPU is asked for any more. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define NPT_GUEST_WORK_WANTS_VCPU 0
+#else
+#define NPT_GUEST_WORK_WANTS_VCPU 1
+#endif
+
+/* Callbacks around suspend have an argument, and their ops are a part of the whole. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define NPT_SYSCORE_HAS_DATA 1
+#else
+#define NPT_SYSCORE_HAS_DATA 0
+#endif
+
 /* Newer headers hide from KVM's own code what user space may change at any time. */
 static inline bool npt_immediate_exit(const struct kvm_run *run)
 {
@@ -74,7 +87,16 @@ static inline bool npt_immediate_exit(const struct kvm_run *run)
 #endif
 }
 
-#ifdef NPT_HAVE_SVM
+/*
+ * Does the host want predictions gone between two users of a processor? From
+ * 6.15 on the kernel tells KVM alone: then yes, where the processor can do it.
+ */
+#ifdef X86_FEATURE_USE_IBPB
+#define NPT_FEATURE_USE_IBPB X86_FEATURE_USE_IBPB
+#else
+#define NPT_FEATURE_USE_IBPB X86_FEATURE_IBPB
+#endif
+
 /* A guest has run on this processor: its predictions must not steer user space. */
 void npt_guard_user(void);
 /* While guests can run here: what a processor needs whose only mitigation of SRSO it is. */
@@ -85,6 +107,9 @@ bool npt_guest_work_pending(void);
 int npt_guest_work(void);
 /* Interrupt another processor, for no other purpose. Any context. */
 void npt_send_reschedule(int cpu);
-#endif
+
+/* Call these around suspend, on the one processor that is left, interrupts off. */
+void npt_syscore_register(void (*suspend)(void), void (*resume)(void));
+void npt_syscore_unregister(void);
 
 #endif /* NPT_COMPAT_H */

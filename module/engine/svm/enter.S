@@ -8,29 +8,27 @@
  * registers, XCR0, PKRU and the FPU are the caller's business.
  */
 #include <linux/linkage.h>
-#include <linux/version.h>
 #include <asm/asm.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 #include "../../compat_asm.h"
 
-#ifdef NPT_HAVE_SVM
-
 /* struct kvm_regs */
-#define RBX 0x08
-#define RCX 0x10
-#define RDX 0x18
-#define RSI 0x20
-#define RDI 0x28
-#define RBP 0x38
-#define R8  0x40
-#define R9  0x48
-#define R10 0x50
-#define R11 0x58
-#define R12 0x60
-#define R13 0x68
-#define R14 0x70
-#define R15 0x78
+#define REGS_RBX 0x08
+#define REGS_RCX 0x10
+#define REGS_RDX 0x18
+#define REGS_RSI 0x20
+#define REGS_RDI 0x28
+#define REGS_RBP 0x38
+#define REGS_R8  0x40
+#define REGS_R9  0x48
+#define REGS_R10 0x50
+#define REGS_R11 0x58
+#define REGS_R12 0x60
+#define REGS_R13 0x68
+#define REGS_R14 0x70
+#define REGS_R15 0x78
 
 /* What npt_svm_enter() has on its stack. */
 #define HOST_SPEC	0x00
@@ -38,6 +36,10 @@
 #define HOST_PAGE	0x10
 #define GUEST_REGS	0x18
 #define SAVED		0x20
+
+/* Any writable data segment does: VERW is used for what it clears besides. */
+.section .rodata
+SYM_DATA(npt_verw_sel, .word __KERNEL_DS)
 
 .text
 
@@ -93,20 +95,20 @@ SYM_FUNC_START(npt_svm_enter)
 	mov	%rsi, %rax
 	vmload	%rax
 
-	mov	RBX(%rdi), %rbx
-	mov	RCX(%rdi), %rcx
-	mov	RDX(%rdi), %rdx
-	mov	RSI(%rdi), %rsi
-	mov	RBP(%rdi), %rbp
-	mov	R8(%rdi), %r8
-	mov	R9(%rdi), %r9
-	mov	R10(%rdi), %r10
-	mov	R11(%rdi), %r11
-	mov	R12(%rdi), %r12
-	mov	R13(%rdi), %r13
-	mov	R14(%rdi), %r14
-	mov	R15(%rdi), %r15
-	mov	RDI(%rdi), %rdi
+	mov	REGS_RBX(%rdi), %rbx
+	mov	REGS_RCX(%rdi), %rcx
+	mov	REGS_RDX(%rdi), %rdx
+	mov	REGS_RSI(%rdi), %rsi
+	mov	REGS_RBP(%rdi), %rbp
+	mov	REGS_R8(%rdi), %r8
+	mov	REGS_R9(%rdi), %r9
+	mov	REGS_R10(%rdi), %r10
+	mov	REGS_R11(%rdi), %r11
+	mov	REGS_R12(%rdi), %r12
+	mov	REGS_R13(%rdi), %r13
+	mov	REGS_R14(%rdi), %r14
+	mov	REGS_R15(%rdi), %r15
+	mov	REGS_RDI(%rdi), %rdi
 
 	/* What the kernel left in the processor's buffers is not for the guest. */
 	NPT_CLEAR_BUFFERS
@@ -116,20 +118,20 @@ SYM_FUNC_START(npt_svm_enter)
 	vmsave	%rax
 
 	mov	GUEST_REGS(%rsp), %rax
-	mov	%rbx, RBX(%rax)
-	mov	%rcx, RCX(%rax)
-	mov	%rdx, RDX(%rax)
-	mov	%rsi, RSI(%rax)
-	mov	%rdi, RDI(%rax)
-	mov	%rbp, RBP(%rax)
-	mov	%r8, R8(%rax)
-	mov	%r9, R9(%rax)
-	mov	%r10, R10(%rax)
-	mov	%r11, R11(%rax)
-	mov	%r12, R12(%rax)
-	mov	%r13, R13(%rax)
-	mov	%r14, R14(%rax)
-	mov	%r15, R15(%rax)
+	mov	%rbx, REGS_RBX(%rax)
+	mov	%rcx, REGS_RCX(%rax)
+	mov	%rdx, REGS_RDX(%rax)
+	mov	%rsi, REGS_RSI(%rax)
+	mov	%rdi, REGS_RDI(%rax)
+	mov	%rbp, REGS_RBP(%rax)
+	mov	%r8, REGS_R8(%rax)
+	mov	%r9, REGS_R9(%rax)
+	mov	%r10, REGS_R10(%rax)
+	mov	%r11, REGS_R11(%rax)
+	mov	%r12, REGS_R12(%rax)
+	mov	%r13, REGS_R13(%rax)
+	mov	%r14, REGS_R14(%rax)
+	mov	%r15, REGS_R15(%rax)
 
 	mov	HOST_PAGE(%rsp), %rax
 	vmload	%rax
@@ -174,5 +176,3 @@ SYM_FUNC_START(npt_svm_enter)
 
 	_ASM_EXTABLE(1b, 8b)
 SYM_FUNC_END(npt_svm_enter)
-
-#endif /* NPT_HAVE_SVM */

@@ -16,8 +16,6 @@
 #include "../x86/state.h"
 #include "exit.h"
 
-#ifdef NPT_HAVE_SVM
-
 /* --- events --------------------------------------------------------------- */
 
 /* The host's, whatever the guest did: as if it had come in the host's user mode. */
@@ -156,5 +154,3 @@ int svm_exit(struct npt_vcpu *vcpu)
 	ctr[NPT_CTR_exit_unknown]++;
 	return unknown(vcpu);
 }
-
-#endif /* NPT_HAVE_SVM */

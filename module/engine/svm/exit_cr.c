@@ -9,8 +9,6 @@
 #include "../x86/state.h"
 #include "exit.h"
 
-#ifdef NPT_HAVE_SVM
-
 /* DR7.GD, and what DR6 says of it. */
 #define DR_GENERAL_DETECT BIT(13)
 #define DR_GD_HIT BIT(13)
@@ -249,5 +247,3 @@ int svm_on_dr(struct npt_vcpu *vcpu)
 	vcpu->x86.dirty |= NPT_X86_DEBUG;
 	return svm_skip(vcpu);
 }
-
-#endif /* NPT_HAVE_SVM */

@@ -9,8 +9,6 @@
 #include "../x86/state.h"
 #include "exit.h"
 
-#ifdef NPT_HAVE_SVM
-
 /* --- page faults ---------------------------------------------------------- */
 
 /*
@@ -157,5 +155,3 @@ int svm_on_ac(struct npt_vcpu *vcpu)
 	npt_queue_exception_error(vcpu, AC_VECTOR, 0);
 	return 1;
 }
-
-#endif /* NPT_HAVE_SVM */

@@ -13,8 +13,6 @@
 #include "../x86/state.h"
 #include "exit.h"
 
-#ifdef NPT_HAVE_SVM
-
 #define KVM_HC_ENOSYS 1000
 #define KVM_HC_EPERM 1
 
@@ -242,5 +240,3 @@ int svm_on_invlpg(struct npt_vcpu *vcpu)
 	npt_cpu_invlpg(&vcpu->cpu, gva);
 	return svm_skip(vcpu);
 }
-
-#endif /* NPT_HAVE_SVM */

@@ -28,15 +28,12 @@
 #include <linux/path.h>
 #include <linux/reboot.h>
 #include <linux/smp.h>
-#include <linux/syscore_ops.h>
 #include <asm/cpufeature.h>
 #include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include "../../compat.h"
 #include "svm.h"
-
-#ifdef NPT_HAVE_SVM
 
 #define VM_CR_SVMDIS BIT(4)
 
@@ -328,22 +325,11 @@ static void free_maps(void)
 
 /* --- suspend, reboot, panic --------------------------------------------------------- */
 
-static int suspend(void)
-{
-	turn_off();
-	return 0;
-}
-
 static void resume(void)
 {
 	if (online)
 		turn_on();
 }
-
-static struct syscore_ops syscore = {
-	.suspend = suspend,
-	.resume = resume,
-};
 
 static int reboots(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -404,7 +390,7 @@ static int first_user(void)
 	err = switch_on();
 	if (err)
 		goto remove;
-	register_syscore_ops(&syscore);
+	npt_syscore_register(turn_off, resume);
 	register_reboot_notifier(&reboot_block);
 	/* It stays between users: to leave that chain takes a grace period. */
 	if (!panic_known)
@@ -423,7 +409,7 @@ free:
 static void last_user(void)
 {
 	unregister_reboot_notifier(&reboot_block);
-	unregister_syscore_ops(&syscore);
+	npt_syscore_unregister();
 	switch_off();
 	cpuhp_remove_state(hotplug_state);
 	free_cpus();
@@ -505,10 +491,8 @@ void svm_switch_barrier(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	if (cpu->last == vcpu)
 		return;
 	/* Also if nobody is known: who ran last may be gone, what it trained is not. */
-	if (boot_cpu_has(X86_FEATURE_USE_IBPB))
+	if (boot_cpu_has(NPT_FEATURE_USE_IBPB))
 		write_msr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	cpu->last = vcpu;
 	svm_of(vcpu)->clean = 0;
 }
-
-#endif /* NPT_HAVE_SVM */

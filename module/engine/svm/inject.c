@@ -11,8 +11,6 @@
 #include "../x86/state.h"
 #include "svm.h"
 
-#ifdef NPT_HAVE_SVM
-
 static bool is_soft_exception(u8 vector)
 {
 	return vector == 3 || vector == 4;
@@ -321,5 +319,3 @@ void svm_inject(struct npt_vcpu *vcpu)
 	else
 		close_window(vcpu);
 }
-
-#endif /* NPT_HAVE_SVM */

@@ -24,7 +24,6 @@
  * somebody wants a look (NPT_REQ_LOOK).
  */
 #include <linux/context_tracking.h>
-#include <linux/hw_breakpoint.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
@@ -47,14 +46,12 @@
 #include "../x86/state.h"
 #include "svm.h"
 
-#ifdef NPT_HAVE_SVM
-
 /* --- VMs and vCPUs ------------------------------------------------------------ */
 
 /* Nested tables are walked in the host's paging mode (APM vol. 2, 15.25.3). */
 static u32 host_levels(void)
 {
-	return boot_cpu_has(X86_FEATURE_LA57) && (cr4_read_shadow() & X86_CR4_LA57) ? 5 : 4;
+	return __read_cr4() & X86_CR4_LA57 ? 5 : 4;
 }
 
 static int svm_vm_init(struct npt_vm *vm)
@@ -204,17 +201,34 @@ static int enter_guest(struct npt_vcpu *vcpu, const struct svm_cpu *cpu)
 			     host);
 }
 
-/* DR7 and DR6 are the VMCB's; DR0 to DR3 matter only while DR7 enables one. */
-static bool debug_enter(const struct npt_vcpu *vcpu)
+static void load_db(const unsigned long *db)
+{
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
+}
+
+/*
+ * DR7 and DR6 are the VMCB's; DR0 to DR3 matter only while DR7 enables one.
+ * Nobody reads the host's while its own DR7 enables none; while it does, they
+ * are put aside in @host, and the guest's are not for the host to trip over.
+ */
+static bool debug_enter(const struct npt_vcpu *vcpu, unsigned long *host)
 {
 	const struct npt_debug *d = npt_debug_in_force(vcpu);
+	unsigned long guest[4] = { d->db[0], d->db[1], d->db[2], d->db[3] };
 
 	if (likely(!(d->dr7 & 0xff)))
 		return false;
-	set_debugreg(d->db[0], 0);
-	set_debugreg(d->db[1], 1);
-	set_debugreg(d->db[2], 2);
-	set_debugreg(d->db[3], 3);
+	if (hw_breakpoint_active()) {
+		set_debugreg(0x400UL, 7);
+		get_debugreg(host[0], 0);
+		get_debugreg(host[1], 1);
+		get_debugreg(host[2], 2);
+		get_debugreg(host[3], 3);
+	}
+	load_db(guest);
 	return true;
 }
 
@@ -233,11 +247,23 @@ static u64 debugctl_enter(void)
 	return host;
 }
 
+/* The exit has cleared DR7 (APM vol. 2, 15.6), and DR6 is the guest's. */
+static void debug_leave(bool loaded, const unsigned long *host)
+{
+	if (likely(!hw_breakpoint_active()))
+		return;
+	if (loaded)
+		load_db(host);
+	set_debugreg(DR6_RESERVED, 6);
+	set_debugreg(__this_cpu_read(cpu_dr7), 7);
+}
+
 /* Into the guest and back, interrupts off. 0, or -1: SVM is off here. */
 static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_vmcb *vmcb = svm->vmcb;
+	unsigned long host_db[4];
 	u64 debugctl;
 	bool debug;
 	int err;
@@ -247,7 +273,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	vmcb->clean = svm_features & SVM_HAS_CLEAN ? svm->clean : 0;
 
 	vtime_account_guest_enter();
-	debug = debug_enter(vcpu);
+	debug = debug_enter(vcpu, host_db);
 	debugctl = debugctl_enter();
 	npt_fpu_enter(vcpu);
 	if (!context_tracking_guest_enter())
@@ -260,8 +286,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	npt_fpu_leave(vcpu);
 	if (unlikely(debugctl))
 		update_debugctlmsr(debugctl);
-	if (debug || hw_breakpoint_active())
-		hw_breakpoint_restore();
+	debug_leave(debug, host_db);
 	svm->clean = SVM_CLEAN_ALL;
 	return err;
 }
@@ -640,26 +665,3 @@ const struct npt_engine_ops npt_engine_svm = {
 	.kick = svm_kick,
 	.exit = svm_hw_exit,
 };
-
-#else /* !NPT_HAVE_SVM */
-
-static int svm_engine_probe(const char **why)
-{
-	*why = "this kernel keeps what guests need (FPU switch, mitigations) for KVM's own modules";
-	return -EOPNOTSUPP;
-}
-
-static void svm_engine_exit(void)
-{
-}
-
-/* Never picked: the probe says no. */
-const struct npt_engine_ops npt_engine_svm = {
-	.name = "svm",
-	.id = NPT_ENGINE_SVM,
-	.nested_format = NPT_NESTED_NPT,
-	.probe = svm_engine_probe,
-	.exit = svm_engine_exit,
-};
-
-#endif

@@ -16,8 +16,6 @@
 #include "../x86/state.h"
 #include "svm.h"
 
-#ifdef NPT_HAVE_SVM
-
 static void intercept(struct npt_vmcb *vmcb, unsigned int code)
 {
 	vmcb->intercept[code / 32] |= BIT(code % 32);
@@ -202,7 +200,7 @@ void svm_push_paging(struct npt_vcpu *vcpu)
 	/* Caches are the host's to switch off. */
 	vmcb->cr0 = hw.cr0 & ~(X86_CR0_CD | X86_CR0_NW);
 	/* The host's machine checks come as exceptions, not as a shutdown (vol. 2, 9.3.1). */
-	vmcb->cr4 = hw.cr4 | (cr4_read_shadow() & X86_CR4_MCE);
+	vmcb->cr4 = hw.cr4 | (__read_cr4() & X86_CR4_MCE);
 	if (svm->nested) {
 		vmcb->cr3 = r->cr3;
 		hide_cr(svm, 0, vmcb->cr0 != r->cr0);
@@ -302,5 +300,3 @@ void svm_push(struct npt_vcpu *vcpu)
 	}
 	vcpu->x86.dirty = 0;
 }
-
-#endif /* NPT_HAVE_SVM */
