@@ -28,6 +28,9 @@
 
 #define CR0_ET (1UL << 4)
 #define CR0_NW (1UL << 29)
+#define CR4_SMAP (1UL << 21)
+#define RFLAGS_AC (1UL << 18)
+#define VECTOR_UD 6
 #define VECTOR_PF 14
 
 FIXTURE(bad) {
@@ -209,6 +212,73 @@ TEST_F(bad, page_fault_loop)
 		EXPECT_EQ(KVM_EXIT_INTR, self->run->exit_reason);
 	}
 	EXPECT_LT(0, *(uint64_t *)(self->mem + COUNT));
+	EXPECT_USABLE();
+}
+
+/* What the tables no longer map is not executed in software. */
+TEST_F(bad, code_taken_away)
+{
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	ASSERT_EQ(0, set_good_state(self, 0xfff));
+	set_gate(self, VECTOR_PF, HANDLER);
+	/* movq $0, the entry for CODE; mov %al, HOLE: the first is still in the TLB */
+	LOAD(CODE, 0x48, 0xc7, 0x04, 0x25, 0x08, 0x30, 0x01, 0, 0, 0, 0, 0,
+	     0x88, 0x04, 0x25, 0, 0, 0x30, 0);
+	LOAD(HANDLER, 0xf4);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	r.rax = 0x21;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_REGS, &r));
+	ASSERT_EQ(0, enter(self));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	EXPECT_EQ(0x21, r.rax);
+	/* Shadow tables may still have it, too: nothing was flushed. */
+	if (self->run->exit_reason != KVM_EXIT_MMIO) {
+		EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+		EXPECT_EQ(HANDLER + 1, r.rip);
+		EXPECT_EQ(CODE + 12, s.cr2);
+	}
+	*pte_of(self->mem + TABLES, CODE) = CODE | PTE_RWU;
+	EXPECT_USABLE();
+}
+
+/*
+ * A supervisor's stack in a user's page that is read-only to both: CR0.WP and
+ * RFLAGS.AC let it write. With shadow tables nobody can push there.
+ */
+TEST_F(bad, stack_to_emulate)
+{
+	struct kvm_vcpu_events e;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	ASSERT_EQ(0, set_good_state(self, 0xfff));
+	set_gate(self, VECTOR_UD, HANDLER);
+	LOAD(CODE, 0x0f, 0x0b);					/* ud2 */
+	LOAD(HANDLER, 0xf4);
+	*pte_of(self->mem + TABLES, STACK - 8) &= ~PTE_W;
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	s.cr0 &= ~CR0_WP;
+	s.cr4 |= CR4_SMAP;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	r.rflags |= RFLAGS_AC;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_REGS, &r));
+	ASSERT_EQ(0, enter(self));
+	if (variant->mmu == NPT_MMU_NESTED) {
+		EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	} else {
+		EXPECT_EQ(KVM_EXIT_INTERNAL_ERROR, self->run->exit_reason);
+		EXPECT_EQ(KVM_INTERNAL_ERROR_DELIVERY_EV, self->run->internal.suberror);
+		/* It still waits. */
+		ASSERT_EQ(0, call(self->vcpu, KVM_GET_VCPU_EVENTS, &e));
+		EXPECT_EQ(1, e.exception.injected);
+		e.exception.injected = 0;
+		ASSERT_EQ(0, call(self->vcpu, KVM_SET_VCPU_EVENTS, &e));
+	}
+	*pte_of(self->mem + TABLES, STACK - 8) |= PTE_W;
 	EXPECT_USABLE();
 }
 

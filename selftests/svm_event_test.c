@@ -8,6 +8,7 @@
  */
 #include <asm/kvm.h>
 #include <cpuid.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include "kselftest_harness.h"
 #include "utils.h"
@@ -70,7 +71,7 @@ static int new_vm(int dev, unsigned int mmu)
 
 /*
  * Does QEMU's TCG make up the processor? Under its SVM INT3 counts as INT n, DR7
- * has no effect, and an event that VMRUN delivers lets one instruction through
+ * has no effect, RDTSCP is not intercepted, and an event that VMRUN delivers lets one instruction through
  * before an interrupt that waits.
  */
 static bool emulated(void)
@@ -399,6 +400,72 @@ TEST_F(event, end_of_level_interrupt)
 	EXPECT_EQ(-KVM_EXIT_IOAPIC_EOI, run_to_port(self));
 	EXPECT_EQ(LEVEL_VECTOR, self->run->eoi.vector);
 	EXPECT_EQ(VECTOR, run_to_port(self));
+}
+
+/* --- TSC_AUX ------------------------------------------------------------------- */
+
+static int set_tsc_aux(int vcpu, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry.index = 0xc0000103, .entry.data = value };
+
+	return call(vcpu, KVM_SET_MSRS, &msrs);
+}
+
+static uint32_t own_tsc_aux(void)
+{
+	uint32_t aux;
+
+	asm volatile("rdtscp" : "=c" (aux) : : "eax", "edx");
+	return aux;
+}
+
+static int give_cpuid(int dev, int vcpu)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[256];
+	} c = { .head.nent = 256 };
+
+	return call(dev, KVM_GET_SUPPORTED_CPUID, &c) ?: call(vcpu, KVM_SET_CPUID2, &c);
+}
+
+/* What the guest reads is its own, and what this process reads is the host's. */
+TEST_F(event, tsc_aux)
+{
+	uint32_t host, guest;
+	cpu_set_t last;
+
+	/* On a processor whose own value is not 0, if there is more than one. */
+	CPU_ZERO(&last);
+	CPU_SET(sysconf(_SC_NPROCESSORS_ONLN) - 1, &last);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(last), &last));
+	host = own_tsc_aux();
+	/* rdtscp; mov %ecx, DATA */
+	START(NONE, 0, 0x0f, 0x01, 0xf9, 0x66, 0x89, 0x0e, DATA & 0xff, DATA >> 8);
+	ASSERT_EQ(0, give_cpuid(self->dev, self->vcpu));
+	EXPECT_EQ(END_OF_CODE, run_to_port(self));
+	memcpy(&guest, self->mem + DATA, sizeof(guest));
+	EXPECT_EQ(0, guest);
+	EXPECT_EQ(host, own_tsc_aux());
+	ASSERT_EQ(1, set_tsc_aux(self->vcpu, 0x1234));
+	ASSERT_EQ(0, set_regs(self->vcpu, CODE, 0));
+	EXPECT_EQ(END_OF_CODE, run_to_port(self));
+	memcpy(&guest, self->mem + DATA, sizeof(guest));
+	EXPECT_EQ(0x1234, guest);
+	EXPECT_EQ(host, own_tsc_aux());
+}
+
+/* Without CPUID it has no such instruction. */
+TEST_F(event, no_rdtscp)
+{
+	if (emulated())
+		SKIP(return, "QEMU's SVM can't intercept RDTSCP");
+	START(NONE, 0, 0x0f, 0x01, 0xf9);
+	add_handler(self->mem, UD_VECTOR);
+	EXPECT_EQ(UD_VECTOR, run_to_port(self));
 }
 
 /* --- debugging --------------------------------------------------------------- */

@@ -33,8 +33,11 @@ enum npt_cpu_mode svm_cpu_mode(const struct npt_vcpu *vcpu);
  * vCPU changed the tables): then the guest is to run into that by itself.
  */
 u32 svm_fetch(struct npt_vcpu *vcpu, u8 *bytes);
-/* The instruction whole, for operands that the processor does not report. */
-bool svm_decode(struct npt_vcpu *vcpu, struct npt_insn *insn);
+/*
+ * The instruction whole, for operands that the processor does not report. False:
+ * it can't be read, and *ret is what the handler is to return.
+ */
+bool svm_decode(struct npt_vcpu *vcpu, struct npt_insn *insn, int *ret);
 /* Move RIP past the instruction that exited; 1, or as svm_exit(). */
 int svm_skip(struct npt_vcpu *vcpu);
 
@@ -43,7 +46,6 @@ int svm_on_hlt(struct npt_vcpu *vcpu);
 int svm_on_invlpg(struct npt_vcpu *vcpu);
 int svm_on_io(struct npt_vcpu *vcpu);
 int svm_on_msr(struct npt_vcpu *vcpu);
-int svm_on_rdtscp(struct npt_vcpu *vcpu);
 int svm_on_vmmcall(struct npt_vcpu *vcpu);
 int svm_on_xsetbv(struct npt_vcpu *vcpu);
 

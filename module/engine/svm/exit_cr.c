@@ -173,13 +173,14 @@ int svm_on_cr(struct npt_vcpu *vcpu)
 	unsigned int cr = vmcb->exit_code & 15, reg;
 	bool write = vmcb->exit_code & 0x10;
 	struct npt_insn insn;
+	int ret;
 
 	svm_pull_paging(vcpu);
 	if ((svm_features & SVM_HAS_DECODE) && (vmcb->exit_info1 & BIT_ULL(63))) {
 		reg = vmcb->exit_info1 & 15;
 	} else {
-		if (!svm_decode(vcpu, &insn))
-			return 1;
+		if (!svm_decode(vcpu, &insn, &ret))
+			return ret;
 		if (insn.map != NPT_MAP_0F ||
 		    (insn.opcode != OP_MOV_FROM_CR && insn.opcode != OP_MOV_TO_CR))
 			return cr ? svm_undefined(vcpu) : on_msw(vcpu, &insn, write);
@@ -203,12 +204,13 @@ int svm_on_dr(struct npt_vcpu *vcpu)
 	struct npt_debug *d = &vcpu->x86.debug;
 	struct npt_insn insn;
 	u64 value;
+	int ret;
 
 	if (svm_features & SVM_HAS_DECODE) {
 		reg = svm->vmcb->exit_info1 & 15;
 	} else {
-		if (!svm_decode(vcpu, &insn))
-			return 1;
+		if (!svm_decode(vcpu, &insn, &ret))
+			return ret;
 		reg = insn.rm;
 	}
 	npt_vcpu_pull(vcpu);

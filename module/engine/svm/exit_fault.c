@@ -14,14 +14,17 @@
 /*
  * It was not the instruction at RIP that met the page but the delivery of an
  * event, which only the processor can do: on a page that is no longer a table
- * for us it can. What has to go to a device is nobody's.
+ * for us it can. It can't if each write there has to be emulated (a user's page
+ * that CR0.WP=0 lets a supervisor write, with SMAP or protection keys), and then
+ * it never will. What has to go to a device is nobody's.
  */
 static int delivery_failed(struct npt_vcpu *vcpu, enum npt_fault_outcome outcome, u64 gpa)
 {
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	struct kvm_run *run = vcpu->run;
 
-	if (outcome == NPT_FAULT_EMULATE) {
+	npt_vcpu_pull(vcpu);
+	if (outcome == NPT_FAULT_EMULATE && npt_may_retry(vcpu, gpa)) {
 		/* If it no longer was one, another vCPU has seen to it. */
 		npt_guest_unprotect(&vcpu->cpu, gpa);
 		return 1;

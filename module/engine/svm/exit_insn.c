@@ -73,11 +73,22 @@ static int advance(struct npt_vcpu *vcpu, u64 rip)
 	return 1;
 }
 
+/*
+ * The processor has the bytes, the tables do not: another vCPU changed them, and
+ * the guest has not yet said so. To try again would go on until the TLB forgets
+ * it. That may happen at any time, so the guest can have its #PF now.
+ */
+static int measure(struct npt_vcpu *vcpu, u8 *len)
+{
+	npt_vcpu_pull(vcpu);
+	return npt_insn_measure(vcpu, len);
+}
+
 int svm_skip(struct npt_vcpu *vcpu)
 {
-	u8 bytes[NPT_INSN_MAX];
+	u8 bytes[NPT_INSN_MAX], len;
+	int ret = 1;
 	u32 n;
-	int len;
 
 	if (svm_features & SVM_HAS_NRIPS)
 		return advance(vcpu, svm_of(vcpu)->vmcb->next_rip);
@@ -87,7 +98,9 @@ int svm_skip(struct npt_vcpu *vcpu)
 		n = svm_fetch(vcpu, bytes);
 		len = n ? npt_insn_length(bytes, n, svm_cpu_mode(vcpu)) : 0;
 	}
-	return len > 0 ? advance(vcpu, vcpu->regs.rip + len) : 1;
+	if (unlikely(!len))
+		ret = measure(vcpu, &len);
+	return len ? advance(vcpu, vcpu->regs.rip + len) : ret;
 }
 
 /* What the memory operand of @insn is at. */
@@ -113,13 +126,16 @@ static u64 operand_address(struct npt_vcpu *vcpu, const struct npt_insn *insn)
 	return (u32)(at + segs[insn->seg]->base);
 }
 
-bool svm_decode(struct npt_vcpu *vcpu, struct npt_insn *insn)
+bool svm_decode(struct npt_vcpu *vcpu, struct npt_insn *insn, int *ret)
 {
-	u8 bytes[NPT_INSN_MAX];
+	u8 bytes[NPT_INSN_MAX], len;
 	u32 n = svm_fetch(vcpu, bytes);
 
-	if (!n || npt_insn_decode(insn, bytes, n, svm_cpu_mode(vcpu)) <= 0)
+	*ret = 1;
+	if (!n || npt_insn_decode(insn, bytes, n, svm_cpu_mode(vcpu)) <= 0) {
+		*ret = measure(vcpu, &len);
 		return false;
+	}
 	svm_of(vcpu)->insn_len = insn->len;
 	return true;
 }
@@ -172,19 +188,6 @@ int svm_on_msr(struct npt_vcpu *vcpu)
 	return svm_skip(vcpu);
 }
 
-int svm_on_rdtscp(struct npt_vcpu *vcpu)
-{
-	u64 tsc;
-
-	if (!npt_guest_has(vcpu, NPT_F_RDTSCP))
-		return svm_undefined(vcpu);
-	tsc = npt_guest_tsc(vcpu);
-	vcpu->regs.rax = (u32)tsc;
-	vcpu->regs.rdx = tsc >> 32;
-	vcpu->regs.rcx = (u32)vcpu->x86.msrs.tsc_aux;
-	return svm_skip(vcpu);
-}
-
 int svm_on_xsetbv(struct npt_vcpu *vcpu)
 {
 	u64 value = (u32)vcpu->regs.rax | vcpu->regs.rdx << 32;
@@ -228,13 +231,14 @@ int svm_on_invlpg(struct npt_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_insn insn;
 	u64 gva;
+	int ret;
 
 	svm_pull_paging(vcpu);
 	if (svm_features & SVM_HAS_DECODE) {
 		gva = svm->vmcb->exit_info1;
 	} else {
-		if (!svm_decode(vcpu, &insn))
-			return 1;
+		if (!svm_decode(vcpu, &insn, &ret))
+			return ret;
 		gva = operand_address(vcpu, &insn);
 	}
 	npt_cpu_invlpg(&vcpu->cpu, gva);

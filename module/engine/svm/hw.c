@@ -116,6 +116,7 @@ static int turn_on(void)
 	c->min_asid = first_asid(c->max_asid);
 	c->next_asid = c->max_asid + 1;
 	npt_reduce_speculation(true);
+	svm_tsc_aux_on();
 	c->last = NULL;
 	c->on = true;
 	return 0;
@@ -129,6 +130,7 @@ static void turn_off(void)
 		return;
 	c->on = false;
 	npt_reduce_speculation(false);
+	svm_tsc_aux_off();
 	write_msr(MSR_VM_HSAVE_PA, 0);
 	write_msr(MSR_EFER, read_msr(MSR_EFER) & ~EFER_SVME);
 }

@@ -275,6 +275,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	vtime_account_guest_enter();
 	debug = debug_enter(vcpu, host_db);
 	debugctl = debugctl_enter();
+	svm_tsc_aux_enter(vcpu);
 	npt_fpu_enter(vcpu);
 	if (!context_tracking_guest_enter())
 		npt_rcu_note_guest();

@@ -12,6 +12,7 @@
 #include <asm/processor-flags.h>
 #include <asm/tlbflush.h>
 #include "../../compat.h"
+#include "../x86/cpuid.h"
 #include "../x86/lapic.h"
 #include "../x86/state.h"
 #include "svm.h"
@@ -33,7 +34,7 @@ void svm_init_vmcb(struct npt_vcpu *vcpu)
 		SVM_X_INTR, SVM_X_NMI, SVM_X_SMI, SVM_X_INIT, SVM_X_RDPMC, SVM_X_CPUID,
 		SVM_X_RSM, SVM_X_INVD, SVM_X_HLT, SVM_X_INVLPGA, SVM_X_IOIO, SVM_X_MSR,
 		SVM_X_TASK_SWITCH, SVM_X_SHUTDOWN, SVM_X_VMRUN, SVM_X_VMMCALL, SVM_X_VMLOAD,
-		SVM_X_VMSAVE, SVM_X_STGI, SVM_X_CLGI, SVM_X_SKINIT, SVM_X_RDTSCP, SVM_X_WBINVD,
+		SVM_X_VMSAVE, SVM_X_STGI, SVM_X_CLGI, SVM_X_SKINIT, SVM_X_WBINVD,
 		SVM_X_MONITOR, SVM_X_MWAIT, SVM_X_MWAIT_ARMED, SVM_X_XSETBV, SVM_X_RDPRU,
 		SVM_X_INVLPGB, SVM_X_MCOMMIT,
 		SVM_X_WRITE_CR0, SVM_X_WRITE_CR0 + 4, SVM_X_WRITE_CR0 + 8,
@@ -254,6 +255,10 @@ static void push_msrs(struct npt_vcpu *vcpu)
 	vmcb->sysenter_esp = m->sysenter_esp;
 	vmcb->sysenter_eip = m->sysenter_eip;
 	vmcb->tsc_offset = m->tsc_offset;
+	/* The registers that it reads are the guest's; #UD if it hasn't got it. */
+	vmcb->intercept[SVM_X_RDTSCP / 32] &= ~BIT(SVM_X_RDTSCP % 32);
+	if (!npt_guest_has(vcpu, NPT_F_RDTSCP))
+		intercept(vmcb, SVM_X_RDTSCP);
 	if (svm->nested)
 		vmcb->g_pat = m->pat;
 	svm->clean &= ~(SVM_CLEAN_INTERCEPTS | SVM_CLEAN_NP);

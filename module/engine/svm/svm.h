@@ -73,6 +73,14 @@ void svm_switch_barrier(struct npt_vcpu *vcpu, struct svm_cpu *cpu);
 /* Permission maps, all VMs' own: every port exits, all but a few MSRs exit. */
 extern u64 svm_iopm_pa, svm_msrpm_pa;
 
+/* --- tsc_aux.c: interrupts off -------------------------------------------- */
+
+/* SVM goes on or off on this processor. */
+void svm_tsc_aux_on(void);
+void svm_tsc_aux_off(void);
+/* TSC_AUX is the guest's until the processor returns to user space. */
+void svm_tsc_aux_enter(const struct npt_vcpu *vcpu);
+
 /* --- state.c: VMCB and struct npt_vcpu ------------------------------------- */
 
 void svm_init_vmcb(struct npt_vcpu *vcpu);

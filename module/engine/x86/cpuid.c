@@ -261,8 +261,12 @@ long npt_vcpu_set_cpuid2(struct npt_call *call)
 	kvfree(vcpu->x86.cpuid);
 	vcpu->x86.cpuid = c;
 	vcpu->x86.features = read_features(c);
-	if (vcpu->vm->engine->hw)
+	if (vcpu->vm->engine->hw) {
+		/* What is intercepted depends on it. */
+		npt_vcpu_pull(vcpu);
+		vcpu->x86.dirty |= NPT_X86_MSRS;
 		use_maxphyaddr(vcpu);
+	}
 	return 0;
 }
 

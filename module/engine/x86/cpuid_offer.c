@@ -59,12 +59,11 @@ static const struct feature_word {
 		.shadow_hide = BIT(10),
 	},
 	{ /* AVX512_VBMI, UMIP, PKU, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ,
-	   * LA57, CLDEMOTE, MOVDIRI, MOVDIR64B. Never RDPID: what it reads is the host's
-	   * TSC_AUX, and unlike RDTSCP it can't be intercepted.
+	   * LA57, RDPID, CLDEMOTE, MOVDIRI, MOVDIR64B.
 	   */
 		.leaf = 7, .reg = ECX,
 		.allow = BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) |
-			 BIT(12) | BIT(14) | BIT(16) | BIT(25) | BIT(27) | BIT(28),
+			 BIT(12) | BIT(14) | BIT(16) | BIT(22) | BIT(25) | BIT(27) | BIT(28),
 	},
 	{ /* FSRM, VP2INTERSECT, SERIALIZE, AVX512_FP16, SPEC_CTRL, STIBP, SSBD. */
 		.leaf = 7, .reg = EDX,

@@ -75,6 +75,15 @@ int npt_userspace_complete(struct npt_vcpu *vcpu);
  */
 int npt_insn_done(struct npt_vcpu *vcpu, u64 rip);
 
+/*
+ * How long is the instruction at CS:RIP? *len is 0 if it can't be read: then what is
+ * to be returned in its place, as npt_emulate() does. Registers pulled.
+ */
+int npt_insn_measure(struct npt_vcpu *vcpu, u8 *len);
+
+/* May what stands at CS:RIP and is stopped by @gpa be tried once more? Not for ever. */
+bool npt_may_retry(struct npt_vcpu *vcpu, u64 gpa);
+
 /* KVM_EXIT_INTERNAL_ERROR for an instruction nobody here executes; @len 0: bytes unknown. */
 void npt_exit_emulation(struct kvm_run *run, const u8 *bytes, u32 len);
 /* KVM_EXIT_DEBUG: #DB or #BP that is user space's. Registers pulled. */

@@ -405,47 +405,77 @@ static int limit_fault(struct npt_vcpu *vcpu)
 	return 1;
 }
 
-int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n)
+/* All but decoding: 0 or an errno of npt_insn_decode(), *n bytes; *end is how it ended. */
+static int fetch_bytes(struct npt_vcpu_emul *v, u8 *bytes, u32 room, u32 *n,
+		       enum npt_emul_end *end)
 {
-	u64 lin = npt_linear_rip(v->vcpu), gpa, room = NPT_INSN_MAX;
-	const struct kvm_segment *cs = &v->vcpu->sregs.cs;
+	u64 lin = npt_linear_rip(v->vcpu), gpa;
 	u32 first = PAGE_SIZE - offset_in_page(lin);
+	int len;
+
+	*end = NPT_EMUL_DONE;
+	*n = min_t(u32, room, first);
+	/* The processor was there a moment ago; if the tables have changed, they say so. */
+	if (npt_hw_fetch(&v->vcpu->cpu, lin, user(v->vcpu), bytes, *n) != *n)
+		*end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes, *n, &gpa);
+	if (*end)
+		return 0;
+	len = npt_insn_decode(&v->e.insn, bytes, *n, v->e.mode);
+	if (len != -ENODATA || *n == room)
+		return len;
+	lin += first;
+	if (v->e.mode != NPT_MODE_64)
+		lin = (u32)lin;
+	*end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes + *n, room - *n, &gpa);
+	if (*end)
+		return 0;
+	*n = room;
+	return npt_insn_decode(&v->e.insn, bytes, *n, v->e.mode);
+}
+
+bool npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n, int *ret)
+{
+	const struct kvm_segment *cs = &v->vcpu->sregs.cs;
+	u64 room = NPT_INSN_MAX;
 	enum npt_emul_end end;
 	int len;
 
+	*ret = 1;
 	if (v->e.mode != NPT_MODE_64) {
-		if (v->vcpu->regs.rip > cs->limit)
-			return limit_fault(v->vcpu);
+		if (v->vcpu->regs.rip > cs->limit) {
+			*ret = limit_fault(v->vcpu);
+			return false;
+		}
 		room = min_t(u64, room, cs->limit - v->vcpu->regs.rip + 1);
 	}
-	*n = min_t(u32, room, first);
-	/* The processor was there a moment ago; if the tables have changed, they say so. */
-	if (npt_hw_fetch(&v->vcpu->cpu, lin, user(v->vcpu), bytes, *n) != *n) {
-		end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes, *n, &gpa);
-		if (end)
-			return fetch_failed(v, end);
-	}
-	len = npt_insn_decode(&v->e.insn, bytes, *n, v->e.mode);
-	if (len == -ENODATA && *n < room) {
-		lin += first;
-		if (v->e.mode != NPT_MODE_64)
-			lin = (u32)lin;
-		end = npt_emul_access(&v->e, lin, NPT_OP_FETCH, bytes + *n, room - *n, &gpa);
-		if (end)
-			return fetch_failed(v, end);
-		*n = room;
-		len = npt_insn_decode(&v->e.insn, bytes, *n, v->e.mode);
-	}
+	len = fetch_bytes(v, bytes, room, n, &end);
 	if (len > 0)
-		return 1;
-	if (len == -ENODATA)
-		return limit_fault(v->vcpu);
-	npt_mmio_forget(v->vcpu);
-	npt_exit_emulation(v->vcpu->run, bytes, *n);
-	return 0;
+		return true;
+	if (end) {
+		*ret = fetch_failed(v, end);
+	} else if (len == -ENODATA) {
+		*ret = limit_fault(v->vcpu);
+	} else {
+		npt_mmio_forget(v->vcpu);
+		npt_exit_emulation(v->vcpu->run, bytes, *n);
+		*ret = 0;
+	}
+	return false;
 }
 
 /* --- an instruction ----------------------------------------------------- */
+
+bool npt_may_retry(struct npt_vcpu *vcpu, u64 gpa)
+{
+	struct npt_x86 *x86 = &vcpu->x86;
+	u64 rip = npt_linear_rip(vcpu);
+
+	if (x86->retry_rip != rip || x86->retry_gpa != gpa)
+		x86->retries = 0;
+	x86->retry_rip = rip;
+	x86->retry_gpa = gpa;
+	return x86->retries++ < MAX_RETRIES;
+}
 
 /*
  * What is not known here can still be done by the processor, if all that stops
@@ -455,18 +485,10 @@ int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n)
 static int unknown(struct npt_vcpu *vcpu, const u8 *bytes, u32 n,
 		   const struct npt_emul_hint *hint)
 {
-	struct npt_x86 *x86 = &vcpu->x86;
-	u64 gpa = hint ? hint->gpa : 0;
-	u64 rip = npt_linear_rip(vcpu);
-
 	npt_mmio_forget(vcpu);
-	if (x86->retry_rip != rip || x86->retry_gpa != gpa)
-		x86->retries = 0;
-	x86->retry_rip = rip;
-	x86->retry_gpa = gpa;
-	if (hint && x86->retries++ < MAX_RETRIES && npt_guest_unprotect(&vcpu->cpu, gpa))
+	if (hint && npt_may_retry(vcpu, hint->gpa) && npt_guest_unprotect(&vcpu->cpu, hint->gpa))
 		return 1;
-	x86->retries = 0;
+	vcpu->x86.retries = 0;
 	npt_exit_emulation(vcpu->run, bytes, n);
 	return 0;
 }
@@ -520,11 +542,22 @@ int npt_emulate(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint)
 
 	npt_emul_begin(&v, vcpu, &vcpu_ops);
 	npt_mmio_again(vcpu);
-	ret = npt_emul_fetch(&v, bytes, &n);
-	if (ret <= 0)
+	if (!npt_emul_fetch(&v, bytes, &n, &ret))
 		return ret;
 	v.hint = hint;
 	return execute(&v, bytes, n);
+}
+
+int npt_insn_measure(struct npt_vcpu *vcpu, u8 *len)
+{
+	struct npt_vcpu_emul v;
+	u8 bytes[NPT_INSN_MAX];
+	int ret;
+	u32 n;
+
+	npt_emul_begin(&v, vcpu, &vcpu_ops);
+	*len = npt_emul_fetch(&v, bytes, &n, &ret) ? v.e.insn.len : 0;
+	return ret;
 }
 
 int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, const u8 *bytes,

@@ -21,11 +21,12 @@ static inline struct npt_vcpu *npt_emul_vcpu(struct npt_emul *e)
 
 void npt_emul_begin(struct npt_vcpu_emul *v, struct npt_vcpu *vcpu, const struct npt_emul_ops *ops);
 /*
- * Fetch and decode the instruction at CS:RIP: 1, and *n bytes of it were there; or
- * what npt_emulate() is to return. What is no instruction, or lies where there
- * is no memory, exits to user space.
+ * Fetch and decode the instruction at CS:RIP: true, and *n bytes of it were there;
+ * or false, and *ret is what npt_emulate() is to return. What is no instruction, or
+ * lies where there is no memory, exits to user space; what the guest's tables
+ * no longer map is a fault of the guest's.
  */
-int npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n);
+bool npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n, int *ret);
 /* npt_emulate() of an instruction that has been fetched before: @n bytes of it. */
 int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, const u8 *bytes,
 		      u32 n);

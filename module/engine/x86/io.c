@@ -176,8 +176,7 @@ static int string_failed(struct string *s, enum npt_emul_end end)
 
 	if (end != NPT_EMUL_UNKNOWN)
 		return npt_emul_failed(&s->v, end);
-	ret = npt_emul_fetch(&s->v, bytes, &n);
-	if (ret <= 0)
+	if (!npt_emul_fetch(&s->v, bytes, &n, &ret))
 		return ret;
 	npt_exit_emulation(s->v.vcpu->run, bytes, n);
 	return 0;
@@ -195,8 +194,7 @@ static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 	string_begin(&s, vcpu, &decoded);
 	/* No segment without decode assists; QEMU's processor gives no address size either. */
 	if ((!io->in && io->seg == NPT_NO_REG) || !io->asize) {
-		ret = npt_emul_fetch(&s.v, bytes, &n);
-		if (ret <= 0)
+		if (!npt_emul_fetch(&s.v, bytes, &n, &ret))
 			return ret;
 		decoded.seg = s.v.e.insn.seg;
 		decoded.asize = s.v.e.insn.asize;
