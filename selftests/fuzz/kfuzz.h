@@ -155,7 +155,7 @@ struct progress {
 struct shared {
 	struct progress thread[MAX_THREADS];
 	atomic_ullong ops;
-	atomic_ullong records;	/* accesses asked for in batches */
+	atomic_ullong records;	/* of batches, executed */
 	atomic_bool stop;	/* leave out what remains */
 	atomic_uint bad;	/* a result that can't be */
 	char what[160];

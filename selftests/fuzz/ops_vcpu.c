@@ -192,9 +192,9 @@ void op_batch(struct rnd *r)
 	}
 	if (rnd_one_in(r, 32))
 		b.flags = any_number(r);
-	shared->records += b.count < 256 ? b.count : 0;
 	alarm_us(50000);
-	do_ioctl(any_vcpu(r)->fd, NPT_BATCH, &b);
+	if (!do_ioctl(any_vcpu(r)->fd, NPT_BATCH, &b))
+		shared->records += b.done;
 	alarm_us(0);
 }
 
