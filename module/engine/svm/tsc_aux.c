@@ -9,10 +9,7 @@
 #include <linux/user-return-notifier.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
-#include "../../compat.h"
 #include "svm.h"
-
-#ifdef NPT_HAVE_SVM
 
 /* A processor's, with interrupts off. */
 struct tsc_aux {
@@ -86,5 +83,3 @@ void svm_tsc_aux_enter(const struct npt_vcpu *vcpu)
 	}
 	load(a, vcpu->x86.msrs.tsc_aux);
 }
-
-#endif /* NPT_HAVE_SVM */
