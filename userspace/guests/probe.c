@@ -51,9 +51,12 @@ static void build(void)
 static void link(const struct probe_block *b)
 {
 	unsigned int level;
+	uint64_t entry;
 
-	for (level = 4; level > b->lower; level--)
-		write64(probe_entry(b, &tables, level), probe_target(b, &tables, level) | PROBE_ALL);
+	for (level = 4; level > b->lower; level--) {
+		entry = probe_target(b, &tables, level) | PROBE_ALL;
+		write64(probe_entry(b, &tables, level), entry);
+	}
 	upper = (uint64_t *)probe_entry(b, &tables, b->upper);
 	lower = (uint64_t *)probe_entry(b, &tables, b->lower);
 	write_cr3(tables.table[4]);
