@@ -66,6 +66,12 @@ void npt_fpstate_enter(struct npt_fpu *fpu)
 	u64 mask = components();
 
 	kernel_fpu_begin_mask(0);
+	/*
+	 * Where the restore leaves the pointers of the last x87 instruction alone
+	 * (APM vol. 4, FXRSTOR), these would tell the guest of somebody else's.
+	 */
+	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
+		asm volatile("fnclex; emms; fildl %0" : : "m" (fpu->area->fxsave.mxcsr));
 	if (mask)
 		asm volatile("xrstor64 %0" : : "m" (*fpu->area), "a" ((u32)mask),
 			     "d" ((u32)(mask >> 32)) : "memory");
@@ -106,13 +112,19 @@ void npt_fpstate_get(struct npt_fpu *fpu, struct kvm_xsave *buf, u64 xcr0, u32 p
 	}
 }
 
+/* Bits of MXCSR that there are: MM with misaligned SSE alone (APM vol. 1, 4.2.2). */
+static u32 mxcsr_bits(void)
+{
+	return boot_cpu_has(X86_FEATURE_MISALIGNSSE) ? 0x2ffff : 0xffff;
+}
+
 /* What XRSTOR would raise #GP for (APM vol. 4, XRSTOR). */
 static bool restorable(const struct xregs_state *x, u64 xcr0)
 {
 	return !(x->header.xfeatures & ~(xcr0 | XFEATURE_MASK_FPSSE)) &&
 	       !x->header.xcomp_bv &&
 	       !memchr_inv(x->header.reserved, 0, sizeof(x->header.reserved)) &&
-	       !(x->i387.mxcsr & 0xffff0000);
+	       !(x->i387.mxcsr & ~mxcsr_bits());
 }
 
 int npt_fpstate_set(struct npt_fpu *fpu, const struct kvm_xsave *buf, u64 xcr0, u32 *pkru)
