@@ -148,10 +148,13 @@ TEST_F_TIMEOUT(limits, one_after_the_other, 3600)
 					  self->mem));
 	before = kernel_memory();
 	began = now();
-	for (i = 0; i < n; i++)
-		ASSERT_EQ(0, live_and_die(self->dev, svm && i & 1 ? NPT_ENGINE_SVM :
-					  NPT_ENGINE_SOFT, svm && i & 1 ? NPT_MMU_SHADOW + i / 2 % 2 :
-					  NPT_MMU_NATIVE + i % 3, self->mem));
+	for (i = 0; i < n; i++) {
+		bool on_svm = svm && i & 1;
+		unsigned int mmu = on_svm ? NPT_MMU_SHADOW + i / 2 % 2 : NPT_MMU_NATIVE + i % 3;
+
+		ASSERT_EQ(0, live_and_die(self->dev, on_svm ? NPT_ENGINE_SVM : NPT_ENGINE_SOFT,
+					  mmu, self->mem));
+	}
 	fprintf(stderr, "# %lu cycles: %.1f s, %.2f ms each\n", n, now() - began,
 		(now() - began) * 1000 / n);
 	/* A tenth of a page for each would show. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
 #include <stdio.h>
 #include "softwork.h"
 
@@ -60,17 +61,24 @@ static void prepare_round(const struct worker *w, struct round *r, unsigned int 
 	add_record(r, 3 * OWNED_PAGES + 1, NPT_OP_READ, 0, VICTIMS + victim * PAGE, 0);
 }
 
-#define FAIL(w, ...) do {							\
-		if (!(w)->failure[0])						\
-			snprintf((w)->failure, sizeof((w)->failure), __VA_ARGS__); \
-	} while (0)
+__attribute__((format(printf, 2, 3)))
+static void fail(struct worker *w, const char *format, ...)
+{
+	va_list args;
+
+	if (w->failure[0])
+		return;
+	va_start(args, format);
+	vsnprintf(w->failure, sizeof(w->failure), format, args);
+	va_end(args);
+}
 
 static bool usable(struct worker *w, const struct round *r, unsigned int i)
 {
 	if (r->res[i].status == NPT_STATUS_OK)
 		return true;
 	if (!w->tolerant || r->res[i].status != NPT_STATUS_HOST_FAULT)
-		FAIL(w, "record %u: status %u at gva %llx error %x", i, r->res[i].status,
+		fail(w, "record %u: status %u at gva %llx error %x", i, r->res[i].status,
 		     (unsigned long long)r->rec[i].gva, r->res[i].error_code);
 	return false;
 }
@@ -88,7 +96,7 @@ static void check_round(struct worker *w, const struct round *r)
 				continue;
 			got = r->data[how * OWNED_PAGES + i];
 			if (got != w->expected[i])
-				FAIL(w, "page %u by %s address: %llx, expected %llx", i,
+				fail(w, "page %u by %s address: %llx, expected %llx", i,
 				     how == 1 ? "virtual" : "physical", (unsigned long long)got,
 				     (unsigned long long)w->expected[i]);
 		}
@@ -97,7 +105,7 @@ static void check_round(struct worker *w, const struct round *r)
 	i = 3 * OWNED_PAGES + 1;
 	pattern = PATTERN((r->rec[i].gva - VICTIMS) / PAGE);
 	if (usable(w, r, i) && r->data[i] && r->data[i] != pattern)
-		FAIL(w, "victim page: %llx", (unsigned long long)r->data[i]);
+		fail(w, "victim page: %llx", (unsigned long long)r->data[i]);
 }
 
 static void *work(void *arg)
@@ -118,7 +126,7 @@ static void *work(void *arg)
 
 		prepare_round(w, r, round);
 		if (call(w->vcpu, NPT_BATCH, &b) || b.done != RECORDS)
-			FAIL(w, "the batch ended after %u", b.done);
+			fail(w, "the batch ended after %u", b.done);
 		else
 			check_round(w, r);
 		add_rounds(w, 1);
