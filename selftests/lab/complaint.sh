@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034
 
 # A program's own fault ("traps: ... general protection fault ip:") is none.
-splat_pattern='BUG:|WARNING: |Oops|general protection fault[,:]|KASAN|UBSAN:|kmemleak: '
+splat_pattern='BUG:|WARNING: |Oops|general protection fault[,:]|KASAN|UBSAN:|kmemleak: object'
 splat_pattern+='|unable to handle|INFO: task .* blocked for|INFO: possible recursive'
 splat_pattern+='|INFO: trying to register|detected stalls?|self-detected stall'
 splat_pattern+='|soft lockup|hard LOCKUP|Kernel panic|refcount_t:|corruption'
