@@ -83,6 +83,13 @@ bool failnth_disarm(void)
 	return hit;
 }
 
+unsigned int failnth_left(void)
+{
+	char text[16] = "";
+
+	return pread(nth, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
 /* With the @n-th place failing. False: wrong; *more: there was such a place. */
 static bool step(const char *name, const struct failnth_ops *ops, void *world, unsigned int n,
 		 struct failnth_sum *sum, bool *more)
@@ -114,14 +121,14 @@ static bool step(const char *name, const struct failnth_ops *ops, void *world, u
 	return end == FAILNTH_DONE;
 }
 
-bool failnth_sweep(const char *name, const struct failnth_ops *ops, void *world,
-		   struct failnth_sum *sum)
+bool failnth_sweep_from(const char *name, const struct failnth_ops *ops, void *world,
+			unsigned int from, struct failnth_sum *sum)
 {
 	bool more = true;
 	unsigned int n;
 
 	*sum = (struct failnth_sum){ 0 };
-	for (n = 1; more && n <= MAX_POINTS; n++)
+	for (n = from; more && n <= MAX_POINTS; n++)
 		if (!step(name, ops, world, n, sum, &more))
 			return false;
 	printf("# %s: %u places, %u errors\n", name, sum->points, sum->failed);
@@ -129,4 +136,10 @@ bool failnth_sweep(const char *name, const struct failnth_ops *ops, void *world,
 	if (more)
 		fprintf(stderr, "%s: no end after %u places\n", name, n);
 	return !more;
+}
+
+bool failnth_sweep(const char *name, const struct failnth_ops *ops, void *world,
+		   struct failnth_sum *sum)
+{
+	return failnth_sweep_from(name, ops, world, 1, sum);
 }

@@ -40,6 +40,8 @@ bool failnth_there(const char **why);
 
 /* Let the @n-th place from here on fail; 0: none. */
 void failnth_arm(unsigned int n);
+/* How many places away it is. */
+unsigned int failnth_left(void);
 /* No more; true: it has failed. */
 bool failnth_disarm(void);
 
@@ -49,5 +51,8 @@ bool failnth_disarm(void);
  */
 bool failnth_sweep(const char *name, const struct failnth_ops *ops, void *world,
 		   struct failnth_sum *sum);
+/* Only from the place @from on. */
+bool failnth_sweep_from(const char *name, const struct failnth_ops *ops, void *world,
+			unsigned int from, struct failnth_sum *sum);
 
 #endif /* NPT_SELFTESTS_FAILNTH_H */
