@@ -601,6 +601,44 @@ TEST_F(guest, port_strings_fault)
 	EXPECT_EQ(memcmp(self->mem + DATA + PAGE - 2, "ab", 2), 0);
 }
 
+/*
+ * The page goes away while user space has the instruction. A device that is read
+ * clears what it had, so it is not asked twice.
+ */
+TEST_F(guest, port_string_fault_at_the_end)
+{
+	struct kvm_vcpu_events e;
+
+	ASSERT_EQ(enter_long_mode(self), 0);
+	LOAD(BYTES(0xfd, 0xf3, 0x6d));		/* std; rep insl */
+	self->regs.rdi = DATA + 8;
+	self->regs.rcx = 2;
+	self->regs.rdx = 0x300;
+	ASSERT_EQ(start(self), 0);
+	EXPECT_IO(KVM_EXIT_IO_IN, 0x300, 4, 2);
+	memcpy(pio(self), "11112222", 8);
+	table(self, 3)[DATA / PAGE] = 0;
+	self->run->immediate_exit = 1;
+	EXPECT_EQ(enter(self), -EINTR);
+	self->run->immediate_exit = 0;
+	ASSERT_EQ(call(self->vcpu, KVM_GET_VCPU_EVENTS, &e), 0);
+	if (!e.exception.injected) {
+		/* Shadow tables may still have it: nothing was flushed. */
+		EXPECT_EQ(memcmp(self->mem + DATA + 4, "22221111", 8), 0);
+		return;
+	}
+	/* As if a handler had brought it back. */
+	EXPECT_EQ(e.exception.nr, 14);
+	memset(&e, 0, sizeof(e));
+	ASSERT_EQ(call(self->vcpu, KVM_SET_VCPU_EVENTS, &e), 0);
+	table(self, 3)[DATA / PAGE] = DATA | PTE_RWU;
+	ASSERT_EQ(enter(self), 0);
+	EXPECT_END();
+	EXPECT_EQ(memcmp(self->mem + DATA + 4, "22221111", 8), 0);
+	EXPECT_EQ(self->regs.rcx, 0);
+	EXPECT_EQ(self->regs.rdi, DATA);
+}
+
 /* OUTS with another segment than DS. */
 TEST_F(guest, port_segment)
 {

@@ -66,7 +66,9 @@ static int new_vm(int dev, unsigned int mmu)
 	struct npt_create_vm c = vm_args(mmu);
 
 	c.engine = NPT_ENGINE_SVM;
-	return kvm_itself() ? call_value(dev, KVM_CREATE_VM, 0) : call(dev, NPT_CREATE_VM, &c);
+	if (kvm_itself())
+		return call_value(dev, KVM_CREATE_VM, 0);
+	return call(dev, NPT_CREATE_VM, &c);
 }
 
 /*

@@ -182,6 +182,58 @@ static int string_failed(struct string *s, enum npt_emul_end end)
 	return 0;
 }
 
+/*
+ * What a device has given once it may not give again, but INS is begun again when
+ * its write has faulted after all (another vCPU has changed the tables): then the
+ * data is here, until the guest does other port I/O.
+ */
+static void keep(struct npt_vcpu *vcpu, const struct npt_pio *pio, struct string *s)
+{
+	vcpu->x86.pio = *pio;
+	vcpu->x86.pio.kept = true;
+	/* As it came: transfer() turns it round. */
+	if (s->down)
+		reverse(vcpu->pio, s->count, s->io->size);
+}
+
+static bool kept(const struct npt_vcpu *vcpu, const struct npt_io *io)
+{
+	const struct npt_pio *pio = &vcpu->x86.pio;
+
+	return pio->kept && pio->rip == vcpu->regs.rip && pio->io.in == io->in &&
+	       pio->io.port == io->port && pio->io.size == io->size && pio->io.rep == io->rep;
+}
+
+static int string_complete(struct npt_vcpu *vcpu, const struct npt_pio *pio)
+{
+	const struct npt_io *io = &pio->io;
+	enum npt_emul_end end;
+	struct string s;
+	s64 by;
+
+	string_begin(&s, vcpu, io);
+	/* The count is user space's to change: of what it was asked for, so much is done. */
+	s.count = pio->count;
+	if (io->rep)
+		s.count = min_t(u64, s.count, npt_emul_address(&s.v.e, NPT_RCX, io->asize));
+	if (io->in && s.count) {
+		s.v.e.align = false;
+		end = transfer(&s);
+		if (end) {
+			keep(vcpu, pio, &s);
+			return string_failed(&s, end);
+		}
+	}
+	by = (s64)s.count * io->size;
+	npt_emul_advance(&s.v.e, io->in ? NPT_RDI : NPT_RSI, io->asize, s.down ? -by : by);
+	if (io->rep)
+		npt_emul_advance(&s.v.e, NPT_RCX, io->asize, -(s64)s.count);
+	/* More to do: the guest comes to it again. */
+	if (io->rep && !string_empty(&s))
+		return npt_insn_done(vcpu, vcpu->regs.rip);
+	return npt_insn_done(vcpu, io->next_rip);
+}
+
 static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 {
 	struct npt_io decoded = *io;
@@ -191,6 +243,12 @@ static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 	int ret;
 	u32 n;
 
+	if (unlikely(kept(vcpu, io))) {
+		struct npt_pio pio = vcpu->x86.pio;
+
+		vcpu->x86.pio.kept = false;
+		return string_complete(vcpu, &pio);
+	}
 	string_begin(&s, vcpu, &decoded);
 	/* No segment without decode assists; QEMU's processor gives no address size either. */
 	if ((!io->in && io->seg == NPT_NO_REG) || !io->asize) {
@@ -209,34 +267,6 @@ static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 		return string_failed(&s, end);
 	exit_io(vcpu, &decoded, s.count);
 	return 0;
-}
-
-static int string_complete(struct npt_vcpu *vcpu, const struct npt_pio *pio)
-{
-	const struct npt_io *io = &pio->io;
-	enum npt_emul_end end;
-	struct string s;
-	s64 by;
-
-	string_begin(&s, vcpu, io);
-	/* The count is user space's to change: of what it was asked for, so much is done. */
-	s.count = pio->count;
-	if (io->rep)
-		s.count = min_t(u64, s.count, npt_emul_address(&s.v.e, NPT_RCX, io->asize));
-	if (io->in && s.count) {
-		s.v.e.align = false;
-		end = transfer(&s);
-		if (end)
-			return string_failed(&s, end);
-	}
-	by = (s64)s.count * io->size;
-	npt_emul_advance(&s.v.e, io->in ? NPT_RDI : NPT_RSI, io->asize, s.down ? -by : by);
-	if (io->rep)
-		npt_emul_advance(&s.v.e, NPT_RCX, io->asize, -(s64)s.count);
-	/* More to do: the guest comes to it again. */
-	if (io->rep && !string_empty(&s))
-		return npt_insn_done(vcpu, vcpu->regs.rip);
-	return npt_insn_done(vcpu, io->next_rip);
 }
 
 /* --- all ---------------------------------------------------------------- */

@@ -86,6 +86,7 @@ struct npt_io {
 /* One that user space has been told of and not yet answered. */
 struct npt_pio {
 	bool waiting;
+	bool kept;		/* the answer is there, and could not be written: see io.c */
 	u32 count;		/* elements in the vCPU's pio page */
 	u64 rip;		/* of the instruction */
 	struct npt_io io;
