@@ -19,12 +19,16 @@ struct npt_desc {
 	u64 *entry[NPT_DESC_ENTRIES];
 };
 
-/* Set aside what one fault can need. May sleep. -ENOMEM. */
+/* Set aside what has been found to lack. May sleep. -ENOMEM. */
 int npt_cache_fill(struct npt_mmu *mmu, struct npt_cache *c);
 void npt_cache_drain(struct npt_cache *c);
+/* So much of each? If not, npt_cache_fill() will see to it: let go of the lock, try again. */
+bool npt_cache_has(struct npt_cache *c, u32 sps, u32 pages, u32 raw);
+/* Likewise a page below 4 GiB, which a root of a PAE-shaped table takes. */
+bool npt_cache_has_low(struct npt_cache *c);
 void *npt_cache_page(struct npt_cache *c);
-/* Set a page below 4 GiB aside too, which a root of a PAE-shaped table takes. -ENOMEM. */
-int npt_cache_fill_low(struct npt_cache *c);
+/* This one is not zeroed. */
+void *npt_cache_raw(struct npt_cache *c);
 void *npt_cache_low_page(struct npt_cache *c);
 struct npt_sp *npt_cache_sp(struct npt_cache *c);
 struct npt_desc *npt_cache_desc(struct npt_cache *c);
@@ -108,15 +112,18 @@ enum npt_fill {
 	NPT_FILL_DONE,
 	NPT_FILL_SPURIOUS,	/* it was there already */
 	NPT_FILL_RETRY,		/* the host changed its mind: ask again */
+	NPT_FILL_SHORT,		/* the cache lacks something: fill it, then the same again */
 };
 
-/* Enter @pfn for @gpa. Lock held for writing, cache filled. */
+/* Enter @pfn for @gpa. Lock held for writing. */
 enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 			   const struct npt_pfn *pfn, bool write);
 /* Make room under the cap; false if there is none to be had. Lock held for writing. */
 bool npt_mmu_recycle(struct npt_mmu *mmu);
 int npt_map_init(struct npt_mmu *mmu);
 void npt_map_destroy(struct npt_mmu *mmu);
+/* Ask the host for the page of @gpa: sleeps. ->map's error. */
+int npt_map_ask(struct npt_cpu *cpu, u64 gpa, bool write, struct npt_pfn *pfn);
 /* Bring @gpa in: sleeps. 0 with *spurious set if it was there, or ->map's error. */
 int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
 
@@ -186,7 +193,7 @@ struct npt_sp {
 	bool invalid;		/* zapped, kept only for root_count */
 };
 
-/* Table for @gfn and @role, built empty if there is none yet. */
+/* Table for @gfn and @role, built empty if there is none yet. NULL: the cache lacks something. */
 struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, union npt_role role);
 void npt_sp_zap(struct npt_mmu *mmu, struct npt_sp *sp, enum npt_zap_reason reason);
 void npt_sp_free_zapped(struct npt_mmu *mmu);
@@ -220,9 +227,14 @@ static inline unsigned int npt_sp_hash(u64 key)
 	return (key * 0x9E3779B97F4A7C15ULL) >> (64 - NPT_SP_HASH_BITS);
 }
 
+static inline bool npt_role_is_guest_table(union npt_role role)
+{
+	return !role.direct && !role.glue;
+}
+
 static inline bool npt_sp_is_guest_table(const struct npt_sp *sp)
 {
-	return !sp->role.direct && !sp->role.glue;
+	return npt_role_is_guest_table(sp->role);
 }
 
 /* Is @gfn a guest table that must not be written unseen? */

@@ -13,9 +13,15 @@
 
 #define MAP_ENTRIES 512
 
-static inline u64 map_index(const struct npt_format *f, unsigned int level, u64 gpa)
+/* Every format that the map can have indexes each level with 9 bits. */
+static inline unsigned int map_shift(unsigned int level)
 {
-	return (gpa >> f->level[level].shift) & (MAP_ENTRIES - 1);
+	return 3 + 9 * level;
+}
+
+static inline u64 map_index(unsigned int level, u64 gpa)
+{
+	return (gpa >> map_shift(level)) & (MAP_ENTRIES - 1);
 }
 
 static inline bool map_present(const struct npt_format *f, u64 e)
@@ -28,19 +34,33 @@ static inline bool map_is_leaf(const struct npt_format *f, unsigned int level, u
 	return level == 1 || (e & f->large);
 }
 
-static inline u64 *map_child(const struct npt_format *f, unsigned int level, u64 e)
+static inline u64 *map_child(u64 e)
 {
-	return npt_hpa_ptr(e & f->level[level].table_mask);
+	return npt_hpa_ptr(e & GENMASK_ULL(51, 12));
+}
+
+static bool has_heads(const struct npt_mmu *mmu, unsigned int level)
+{
+	return mmu->cfg.mode == NPT_MMU_SHADOW && level <= 3;
+}
+
+/* Does the cache have what tables from @level down to @target take? */
+static bool has_tables(struct npt_mmu *mmu, struct npt_cache *c, unsigned int level,
+		       unsigned int target)
+{
+	u32 pages = 0;
+
+	for (; level >= target; level--)
+		pages += 1 + has_heads(mmu, level);
+	return npt_cache_has(c, 0, pages, 0);
 }
 
 static void *new_table(struct npt_mmu *mmu, struct npt_cache *c, unsigned int level)
 {
 	void *table = npt_cache_page(c), *heads = NULL;
 
-	if (!table)
-		return NULL;
 	npt_page_charge(mmu, NPT_CTR_nested_tables, 1);
-	if (mmu->cfg.mode == NPT_MMU_SHADOW && level <= 3) {
+	if (has_heads(mmu, level)) {
 		heads = npt_cache_page(c);
 		npt_page_charge(mmu, NPT_CTR_rmap_pages, 1);
 	}
@@ -72,7 +92,7 @@ u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **tabl
 	if (gpa >> mmu->gpa_bits)
 		return NULL;
 	for (l = f->levels; ; l--) {
-		u64 *e = &t[map_index(f, l, gpa)];
+		u64 *e = &t[map_index(l, gpa)];
 
 		*level = l;
 		*table = t;
@@ -80,7 +100,7 @@ u64 *npt_map_leaf(struct npt_mmu *mmu, u64 gpa, unsigned int *level, void **tabl
 			return NULL;
 		if (map_is_leaf(f, l, *e))
 			return e;
-		t = map_child(f, l, *e);
+		t = map_child(*e);
 	}
 }
 
@@ -154,7 +174,7 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 {
 	const struct npt_format *f = mmu->map_fmt;
 	u64 span = BIT_ULL(f->level[level].shift), first = z->start;
-	u64 i = first > base ? map_index(f, level, first) : 0;
+	u64 i = first > base ? map_index(level, first) : 0;
 	u64 at = base + i * span;
 
 	for (; i < MAP_ENTRIES && at < z->end && z->budget; i++, at += span) {
@@ -170,7 +190,7 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 			z->start = at + span;
 			continue;
 		}
-		child = map_child(f, level, e);
+		child = map_child(e);
 		zap_range(mmu, child, level - 1, at, z);
 		/* Empty for sure if it lay in the range as a whole and all of it was done. */
 		if (first <= at && z->start >= at + span) {
@@ -244,7 +264,10 @@ static unsigned int leaf_level(struct npt_mmu *mmu, u64 gpa, const struct npt_pf
 	return npt_size_level(s);
 }
 
-/* Go down to @target, building tables; a larger leaf in the way is split away. */
+/*
+ * Go down to @target, building tables; a larger leaf in the way is split away.
+ * NULL: the cache lacks something, and nothing has been done.
+ */
 static u64 *descend(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa, unsigned int target)
 {
 	const struct npt_format *f = mmu->map_fmt;
@@ -252,18 +275,20 @@ static u64 *descend(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa, unsigned 
 	unsigned int l;
 
 	for (l = f->levels; l > target; l--) {
-		u64 i = map_index(f, l, gpa);
+		u64 i = map_index(l, gpa);
 
-		if (map_present(f, t[i]) && map_is_leaf(f, l, t[i]))
-			zap_leaf(mmu, t, i, l, NPT_ZAP_SPLIT);
-		if (!map_present(f, t[i])) {
-			void *child = new_table(mmu, c, l - 1);
+		if (!map_present(f, t[i]) || map_is_leaf(f, l, t[i])) {
+			void *child;
 
-			if (!child)
+			/* Asked at the first, so that the others find it. */
+			if (!has_tables(mmu, c, l - 1, target))
 				return NULL;
+			if (map_present(f, t[i]))
+				zap_leaf(mmu, t, i, l, NPT_ZAP_SPLIT);
+			child = new_table(mmu, c, l - 1);
 			WRITE_ONCE(t[i], npt_make_table(f, npt_ptr_hpa(child)));
 		}
-		t = map_child(f, l, t[i]);
+		t = map_child(t[i]);
 	}
 	return t;
 }
@@ -297,7 +322,7 @@ static void prefetch_page(struct npt_mmu *mmu, u64 *entry, u64 hpa)
 static void prefetch_group(struct npt_mmu *mmu, u64 *table, u64 gpa)
 {
 	u64 hpa[NPT_PREFETCH_MAX], base = gpa & ~((u64)mmu->cfg.prefetch * 4096 - 1);
-	u64 *group = &table[map_index(mmu->map_fmt, 1, base)];
+	u64 *group = &table[map_index(1, base)];
 	u32 i, run, got;
 
 	for (i = 0; i < mmu->cfg.prefetch; i += run) {
@@ -328,8 +353,8 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 
 	t = descend(mmu, c, gpa, level);
 	if (!t)
-		return NPT_FILL_RETRY;
-	i = map_index(f, level, gpa);
+		return NPT_FILL_SHORT;
+	i = map_index(level, gpa);
 	span = BIT_ULL(f->level[level].shift);
 	hpa = pfn->hpa & ~(span - 1);
 	if (pfn->writable)
@@ -337,7 +362,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	leaf = npt_make_leaf(f, level, hpa, rights);
 
 	if (map_present(f, t[i]) && !map_is_leaf(f, level, t[i])) {
-		u64 base = gpa & ~(span - 1), *child = map_child(f, level, t[i]);
+		u64 base = gpa & ~(span - 1), *child = map_child(t[i]);
 		struct zap z = {
 			.start = base, .end = base + span, .budget = ~0ULL,
 			.reason = NPT_ZAP_SPLIT,
@@ -391,31 +416,48 @@ bool npt_mmu_recycle(struct npt_mmu *mmu)
 	return !npt_cap_reached(mmu);
 }
 
-int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
+/* With the lock for a moment. */
+static int fill_once(struct npt_cpu *cpu, u64 gpa, const struct npt_pfn *pfn, bool write,
+		     enum npt_fill *r)
 {
 	struct npt_mmu *mmu = cpu->mmu;
+	bool room;
+
+	npt_write_lock(&mmu->lock);
+	room = npt_mmu_recycle(mmu);
+	if (room)
+		*r = npt_map_fill(mmu, &cpu->cache, gpa, pfn, write);
+	npt_write_unlock(&mmu->lock);
+	if (!room)
+		return -ENOMEM;
+	return *r == NPT_FILL_SHORT ? npt_cache_fill(mmu, &cpu->cache) : 0;
+}
+
+int npt_map_ask(struct npt_cpu *cpu, u64 gpa, bool write, struct npt_pfn *pfn)
+{
+	cpu->ctr[NPT_CTR_host_map]++;
+	return cpu->mmu->host->map(cpu->mmu, gpa, write, pfn);
+}
+
+int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
+{
+	enum npt_fill r = NPT_FILL_RETRY;
 	struct npt_pfn pfn;
-	enum npt_fill r;
 	int err;
 
 	do {
-		err = npt_cache_fill(mmu, &cpu->cache);
-		if (err)
-			return err;
-		cpu->ctr[NPT_CTR_host_map]++;
-		err = mmu->host->map(mmu, gpa, write, &pfn);
-		if (err)
-			return err;
-		npt_write_lock(&mmu->lock);
-		if (!npt_mmu_recycle(mmu)) {
-			npt_write_unlock(&mmu->lock);
-			return -ENOMEM;
+		/* Of a page that the host has given only the tables may have lacked. */
+		if (r == NPT_FILL_RETRY) {
+			err = npt_map_ask(cpu, gpa, write, &pfn);
+			if (err)
+				return err;
 		}
-		r = npt_map_fill(mmu, &cpu->cache, gpa, &pfn, write);
-		npt_write_unlock(&mmu->lock);
+		err = fill_once(cpu, gpa, &pfn, write, &r);
+		if (err)
+			return err;
 		if (r == NPT_FILL_RETRY)
 			cpu->ctr[NPT_CTR_host_map_retry]++;
-	} while (r == NPT_FILL_RETRY);
+	} while (r == NPT_FILL_RETRY || r == NPT_FILL_SHORT);
 	*spurious = r == NPT_FILL_SPURIOUS;
 	return 0;
 }
@@ -427,7 +469,7 @@ static void wrprot_table(struct npt_mmu *mmu, u64 *table, u64 gfn, u64 end)
 	unsigned long *heads = npt_page_owner(table);
 
 	for (; gfn < end; gfn++) {
-		u64 i = map_index(f, 1, gfn << 12);
+		u64 i = map_index(1, gfn << 12);
 
 		if (!(table[i] & f->write))
 			continue;

@@ -175,17 +175,23 @@ struct npt_regs {
 };
 
 /*
- * Set aside before the lock is taken, so that nothing allocates under it: what one
- * fill of the map, or one of shadow tables, or one root can need.
+ * Set aside before the lock is taken, so that nothing allocates under it. Most
+ * faults need no new table: whoever finds under the lock that something lacks says
+ * how much, lets go of the lock, has it set aside, and begins again.
  */
-#define NPT_CACHE_PAGES 8	/* shadow: a table and its gfns at 4 levels */
-#define NPT_CACHE_SPS 4
+#define NPT_CACHE_PAGES 7	/* the map: 4 tables and 3 companions */
+#define NPT_CACHE_RAW 4		/* gfns of shadow tables */
+#define NPT_CACHE_SPS 4		/* shadow tables below a root */
 #define NPT_CACHE_DESCS 5	/* 4 tables and a leaf have a further entry to them */
 struct npt_cache {
-	u32 nr_pages, nr_sps, nr_descs;
-	void *pages[NPT_CACHE_PAGES];
+	u8 nr_pages, nr_raw, nr_sps, nr_descs;
+	u8 want_pages, want_raw, want_sps;	/* what has been found to lack */
+	bool want_low;
+	bool want_near;		/* neighbours have a further entry to them, too */
+	void *pages[NPT_CACHE_PAGES];		/* zeroed */
+	void *raw[NPT_CACHE_RAW];
 	void *sps[NPT_CACHE_SPS];
-	void *descs[NPT_CACHE_DESCS];
+	void *descs[NPT_CACHE_DESCS + NPT_PREFETCH_MAX];
 	void *low_page;		/* below 4 GiB, for a PAE-shaped shadow root */
 };
 
@@ -404,6 +410,7 @@ struct npt_hw_fault {
 	u64 gva;
 	u64 gpa;		/* out, for _MMIO, _READONLY, _EMULATE */
 	u64 error_code;		/* in: the processor's; out, for _GUEST: the guest's */
+	bool at_table;		/* out: @gpa is that of a guest table, not of what was accessed */
 	bool implicit;		/* a supervisor access while the CPL is 3 */
 };
 

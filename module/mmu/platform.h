@@ -29,6 +29,8 @@
 /* Zeroed, charged to the creator of the VM, may be large, may fail. */
 #define npt_zalloc(size)	kvzalloc((size), GFP_KERNEL_ACCOUNT)
 #define npt_zfree(p)		kvfree(p)
+/* Small, not zeroed, otherwise alike. */
+#define npt_alloc(size)		kmalloc((size), GFP_KERNEL_ACCOUNT)
 
 /* A page of tables: zeroed, charged; its owner is found from its address. */
 static inline void *npt_page_alloc(void)
@@ -36,7 +38,13 @@ static inline void *npt_page_alloc(void)
 	return (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 }
 
-/* The same below 4 GiB, for a root that a processor outside long mode loads into CR3. */
+/* The same, not zeroed. */
+static inline void *npt_page_alloc_raw(void)
+{
+	return (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+}
+
+/* Zeroed again, below 4 GiB, for a root that a processor outside long mode loads into CR3. */
 static inline void *npt_page_alloc_low(void)
 {
 	return (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT | GFP_DMA32);

@@ -87,11 +87,35 @@ static struct npt_sp *sp_find(struct npt_mmu *mmu, u64 gfn, union npt_role role)
  * Outside of long mode CR3 has 32 bits (APM vol. 2, 5.2.1), so a root of that
  * shape lies in a page set aside for it.
  */
-static void *new_page(struct npt_cache *c, union npt_role role)
+static bool wants_low(union npt_role role)
 {
-	if (role.level == 3 && npt_shadow_format(role.format) == &npt_fmt_pae)
-		return npt_cache_low_page(c);
-	return npt_cache_page(c);
+	return role.level == 3 && npt_shadow_format(role.format) == &npt_fmt_pae;
+}
+
+static bool cache_serves(struct npt_cache *c, union npt_role role)
+{
+	bool low = wants_low(role);
+
+	if (low && !npt_cache_has_low(c))
+		return false;
+	return npt_cache_has(c, 1, !low, npt_role_is_guest_table(role));
+}
+
+static struct npt_sp *new_sp(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn,
+			     union npt_role role)
+{
+	struct npt_sp *sp = npt_cache_sp(c);
+
+	sp->gfn = gfn;
+	sp->role = role;
+	sp->spt = wants_low(role) ? npt_cache_low_page(c) : npt_cache_page(c);
+	npt_page_set_owner(sp->spt, sp);
+	npt_page_charge(mmu, NPT_CTR_shadow_tables, 1);
+	if (npt_role_is_guest_table(role)) {
+		sp->gfns = npt_cache_raw(c);
+		npt_page_charge(mmu, NPT_CTR_rmap_pages, 1);
+	}
+	return sp;
 }
 
 /* Guest tables of @gfn that are out of sync must not be trusted any more. */
@@ -107,10 +131,9 @@ static void sync_gfn(struct npt_mmu *mmu, u64 gfn)
 struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, union npt_role role)
 {
 	struct npt_sp *sp;
-	void *page;
 
 	npt_assert_write(&mmu->lock);
-	if (!role.direct && !role.glue)
+	if (npt_role_is_guest_table(role))
 		sync_gfn(mmu, gfn);
 	sp = sp_find(mmu, gfn, role);
 	if (sp) {
@@ -123,19 +146,9 @@ struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, uni
 		list_move_tail(&sp->link, &mmu->sp_active);
 		return sp;
 	}
-	sp = npt_cache_sp(c);
-	page = new_page(c, role);
-	if (!sp || !page)
+	if (!cache_serves(c, role))
 		return NULL;
-	sp->gfn = gfn;
-	sp->role = role;
-	sp->spt = page;
-	npt_page_set_owner(page, sp);
-	npt_page_charge(mmu, NPT_CTR_shadow_tables, 1);
-	if (npt_sp_is_guest_table(sp)) {
-		sp->gfns = npt_cache_page(c);
-		npt_page_charge(mmu, NPT_CTR_rmap_pages, 1);
-	}
+	sp = new_sp(mmu, c, gfn, role);
 	hlist_add_head(&sp->by_gfn, &mmu->sp_by_gfn[npt_sp_hash(gfn)]);
 	list_add_tail(&sp->link, &mmu->sp_active);
 	if (npt_sp_is_guest_table(sp)) {
@@ -321,10 +334,13 @@ void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap
 			npt_sp_zap(mmu, sp, reason);
 }
 
+/* Pages to free at the least: four faults' worth. */
+#define RECYCLE_MIN 32
+
 bool npt_shadow_recycle(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
-	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, 4 * NPT_CACHE_PAGES);
+	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, RECYCLE_MIN);
 	u64 freed = 0;
 
 	list_for_each_entry_safe(sp, next, &mmu->sp_active, link) {

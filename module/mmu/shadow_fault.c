@@ -98,36 +98,41 @@ void npt_shadow_put_root(struct npt_cpu *cpu)
 	cpu->shadow_root = NULL;
 }
 
+/* False: the cache lacks something. */
+static bool pick_root(struct npt_cpu *cpu)
+{
+	struct npt_mmu *mmu = cpu->mmu;
+	u64 gfn, before = mmu->ctr[NPT_CTR_shadow_tables];
+	union npt_role role = root_role(cpu, &gfn);
+	struct npt_sp *sp;
+
+	sp = npt_sp_get(mmu, &cpu->cache, gfn, role);
+	if (!sp)
+		return false;
+	sp->root_count++;
+	cpu->shadow_root = sp;
+	cpu->root_stale = false;
+	cpu->ctr[mmu->ctr[NPT_CTR_shadow_tables] == before ?
+		 NPT_CTR_mmu_root_reuse : NPT_CTR_mmu_root_new]++;
+	return true;
+}
+
 int npt_shadow_load_root(struct npt_cpu *cpu)
 {
 	struct npt_mmu *mmu = cpu->mmu;
-	union npt_role role;
-	struct npt_sp *sp;
-	u64 gfn, before;
-	bool room;
-	int err;
+	bool room, picked;
 
-	err = npt_cache_fill(mmu, &cpu->cache);
-	if (!err && npt_cpu_shadow_format(cpu) == &npt_fmt_pae)
-		err = npt_cache_fill_low(&cpu->cache);
-	if (err)
-		return err;
-	npt_write_lock(&mmu->lock);
-	npt_shadow_put_root(cpu);
-	room = npt_mmu_recycle(mmu);
-	role = root_role(cpu, &gfn);
-	before = mmu->ctr[NPT_CTR_shadow_tables];
-	sp = room ? npt_sp_get(mmu, &cpu->cache, gfn, role) : NULL;
-	if (sp) {
-		sp->root_count++;
-		cpu->shadow_root = sp;
-		cpu->root_stale = false;
-		cpu->ctr[mmu->ctr[NPT_CTR_shadow_tables] == before ?
-			 NPT_CTR_mmu_root_reuse : NPT_CTR_mmu_root_new]++;
-	}
-	npt_flush_owed(mmu, NPT_FL_SHADOW);
-	npt_write_unlock(&mmu->lock);
-	return sp ? 0 : -ENOMEM;
+	do {
+		if (npt_cache_fill(mmu, &cpu->cache))
+			return -ENOMEM;
+		npt_write_lock(&mmu->lock);
+		npt_shadow_put_root(cpu);
+		room = npt_mmu_recycle(mmu);
+		picked = room && pick_root(cpu);
+		npt_flush_owed(mmu, NPT_FL_SHADOW);
+		npt_write_unlock(&mmu->lock);
+	} while (room && !picked);
+	return room ? 0 : -ENOMEM;
 }
 
 /* --- the path ---------------------------------------------------------------- */
@@ -160,7 +165,7 @@ static union npt_role child_role(const struct npt_cpu *cpu, const struct npt_wal
 	return role;
 }
 
-/* Make entry @i of @sp lead to the table for @role; NULL if there is no room. */
+/* Make entry @i of @sp lead to the table for @role; NULL: the cache lacks something. */
 static struct npt_sp *step_down(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i,
 				u64 gfn, union npt_role role)
 {
@@ -298,44 +303,88 @@ static void set_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64
 
 /* --- neighbours ---------------------------------------------------------------- */
 
-/* Enter @gfn as leaf @i, if the map has it and nothing has to be made for it. */
+/* Where the map has been looked at: what lies there is found without going down again. */
+struct near {
+	u64 region;		/* gfn >> 9; ~0: nowhere yet */
+	u64 *leaf;		/* of the region's first gfn; NULL: nothing is mapped there */
+	unsigned long *head;	/* that leaf's */
+	bool large;		/* the leaf is the whole region's */
+};
+
+static void look_near(struct npt_mmu *mmu, struct near *n, u64 gfn)
+{
+	unsigned int level;
+	void *table;
+	u64 *leaf;
+
+	n->region = gfn >> 9;
+	leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
+	n->large = level > 1;
+	n->leaf = n->large ? leaf : table;
+	if (n->leaf)
+		n->head = (unsigned long *)npt_page_owner(table) + (n->leaf - (u64 *)table);
+}
+
+/* False: there is no leaf. @gfn lies in @n's region. */
+static bool take_near(const struct near *n, u64 gfn, u64 *leaf, unsigned long **head, u64 *hpa)
+{
+	unsigned int i = n->large ? 0 : gfn & 511;
+
+	if (!n->leaf || !n->leaf[i])
+		return false;
+	*leaf = n->leaf[i];
+	*head = &n->head[i];
+	*hpa = (*leaf & GENMASK_ULL(51, 12)) | (n->large ? (gfn & 511) << 12 : 0);
+	return true;
+}
+
+/* What the processor may do there before it has to ask. */
+static u64 prefetch_rights(struct npt_mmu *mmu, u64 gfn, u64 guest_rights, u64 leaf)
+{
+	u64 rights = guest_rights & (NPT_TLBV_U | NPT_TLBV_X | NPT_TLBV_G);
+
+	/* The first write must be seen if it has something to mark, or to say. */
+	if ((guest_rights & NPT_TLBV_W) && (guest_rights & NPT_TLBV_D) &&
+	    (leaf & mmu->map_fmt->write) && !npt_gfn_tracked(mmu, gfn))
+		rights |= NPT_TLBV_W | NPT_TLBV_D;
+	return rights;
+}
+
+/* Enter @gfn as leaf @i, if the map has it and there is what it takes. */
 static void prefetch_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u64 gfn,
-			  u64 guest_rights)
+			  u64 guest_rights, struct near *n)
 {
 	const struct npt_format *f = npt_cpu_shadow_format(cpu);
 	struct npt_mmu *mmu = cpu->mmu;
 	unsigned long *head;
-	unsigned int level;
-	u64 *leaf, rights;
-	void *table;
+	u64 leaf, hpa, spte;
 
-	leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
-	if (!leaf)
+	if (n->region != gfn >> 9)
+		look_near(mmu, n, gfn);
+	if (!take_near(n, gfn, &leaf, &head, &hpa))
 		return;
-	head = (unsigned long *)npt_page_owner(table) + (leaf - (u64 *)table);
-	if (!npt_rmap_has_room(*head))
+	if (!npt_rmap_has_room(*head) && !cpu->cache.nr_descs) {
+		/* Next time. */
+		cpu->cache.want_near = true;
 		return;
-	rights = guest_rights & (NPT_TLBV_U | NPT_TLBV_X | NPT_TLBV_G);
-	/* The first write must be seen if it has something to mark, or to say. */
-	if ((guest_rights & NPT_TLBV_W) && (guest_rights & NPT_TLBV_D) &&
-	    (*leaf & mmu->map_fmt->write) && !npt_gfn_tracked(mmu, gfn))
-		rights |= NPT_TLBV_W | NPT_TLBV_D;
-	enter_leaf(cpu, sp, i, gfn,
-		   make_spte(f, 1, npt_mmu_hpa(mmu, gfn << 12), rights, guest_rights) &
-		   ~f->accessed, head);
+	}
+	spte = make_spte(f, 1, hpa, prefetch_rights(mmu, gfn, guest_rights, leaf), guest_rights);
+	enter_leaf(cpu, sp, i, gfn, spte & ~f->accessed, head);
 	mmu->ctr[NPT_CTR_fills_prefetch]++;
 }
 
 /*
  * Around a leaf just filled, what can be had without asking anybody: pieces of
  * the same large guest page, or entries of the same guest table that have been
- * used before. Others must fault, for their accessed bit to be set.
+ * used before. Others must fault, for their accessed bit to be set. Nothing comes
+ * after this that could miss what it takes from the cache.
  */
 static void prefetch_leaves(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int at,
 			    const struct npt_walker *w)
 {
 	unsigned int i = at & ~(cpu->mmu->cfg.prefetch - 1);
 	unsigned int end = i + cpu->mmu->cfg.prefetch;
+	struct near n = { .region = ~0ULL };
 	struct npt_guest_table t;
 	u64 rights, gfn;
 
@@ -348,126 +397,264 @@ static void prefetch_leaves(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int
 		if (sp->spt[i])
 			continue;
 		if (sp->role.direct)
-			prefetch_leaf(cpu, sp, i, npt_sp_leaf_gfn(sp, i), w->guest_rights);
+			prefetch_leaf(cpu, sp, i, npt_sp_leaf_gfn(sp, i), w->guest_rights, &n);
 		else if (npt_guest_leaf(&t, sp, i, &gfn, &rights))
-			prefetch_leaf(cpu, sp, i, gfn, rights);
+			prefetch_leaf(cpu, sp, i, gfn, rights, &n);
 	}
 }
 
-/* Build the path to the page that @w found and its leaf. Lock held for writing. */
-static enum npt_fault_outcome fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
+/* Tables from @level's children down to those of leaves: see to it that there will be. */
+static void want_tables(struct npt_cpu *cpu, const struct npt_walker *w, unsigned int level)
+{
+	unsigned int last = leaf_level(cpu, w), child;
+	u32 raw = 0;
+
+	for (child = level - 1; child >= last; child--)
+		raw += cpu->fmt && child >= w->leaf_level;
+	npt_cache_has(&cpu->cache, level - last, level - last, raw);
+}
+
+/* Is each entry that the walk came by still what it was, or at most marked since? */
+static bool path_stands(const struct npt_cpu *cpu, const struct npt_walker *w)
+{
+	const struct npt_walk_path *path = w->path;
+	const struct npt_format *f = cpu->fmt;
+	unsigned int l;
+
+	for (l = w->leaf_level; f && l <= f->levels; l++) {
+		u64 now = f->entry_size == 8 ? READ_ONCE(*(u64 *)path->ptr[l]) :
+					       READ_ONCE(*(u32 *)path->ptr[l]);
+		u64 marked = now & (f->accessed | f->dirty);
+
+		if ((now ^ path->entry[l]) & ~marked)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A table that was just shadowed, or synced, can't be written unseen from now on:
+ * once every vCPU has flushed. What it was when the walk read it may have been
+ * changed until then, and nobody would ever tell.
+ */
+static bool tables_hold(struct npt_cpu *cpu, const struct npt_walker *w)
+{
+	if (likely(!cpu->mmu->need_flush))
+		return true;
+	npt_flush_cpus(cpu->mmu, NPT_FL_SHADOW);
+	return path_stands(cpu, w);
+}
+
+/* What becomes of building. */
+enum build {
+	BUILD_DONE,
+	BUILD_SHORT,		/* the cache lacks something */
+	BUILD_LATE,		/* the guest's tables have changed */
+};
+
+/*
+ * Build the path to the page that @w found: *@at is the table for its leaf and its
+ * level, the index there is returned in *@i. *@linked: some entry was missing.
+ */
+static enum build build_path(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
+			     struct npt_sp **at, unsigned int *i, bool *linked)
 {
 	const struct npt_format *f = npt_cpu_shadow_format(cpu);
 	struct npt_sp *sp = cpu->shadow_root;
-	enum npt_fault_outcome outcome;
 	union npt_role base = base_role(cpu);
-	u64 rights, span, gfn, old;
-	bool linked = false;
-	unsigned int l, i;
+	unsigned int l;
+	u64 gfn, old;
 
+	*linked = false;
 	for (l = f->levels; ; l--) {
 		union npt_role role;
 		u64 *entry;
 
-		i = (gva >> f->level[l].shift) & f->level[l].index_mask;
+		*i = (gva >> f->level[l].shift) & f->level[l].index_mask;
 		sp->writes = 0;
 		/* Not before: a table above that was just shadowed may forbid the large leaf. */
 		if (l == 1 || (l == 2 && leaf_level(cpu, w) == 2))
 			break;
 		role = child_role(cpu, w, base, l, gva, &gfn);
-		entry = &sp->spt[i];
+		entry = &sp->spt[*i];
 		old = *entry;
-		sp = step_down(cpu, sp, i, gfn, role);
-		if (!sp)
-			return NPT_FAULT_ERROR;
-		linked |= *entry != old;
+		sp = step_down(cpu, sp, *i, gfn, role);
+		if (!sp) {
+			want_tables(cpu, w, l);
+			return BUILD_SHORT;
+		}
+		*linked |= *entry != old;
 	}
-	rights = leaf_rights(cpu, w, sp, &outcome);
-	span = BIT_ULL(f->level[l].shift);
+	*at = sp;
+	return tables_hold(cpu, w) ? BUILD_DONE : BUILD_LATE;
+}
+
+/* Build the way to the page that @w found and its leaf. Lock held for writing. */
+static enum build fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
+		       enum npt_fault_outcome *outcome)
+{
+	enum build b;
+	struct npt_sp *sp;
+	u64 rights, span;
+	unsigned int i;
+	bool linked;
+
+	b = build_path(cpu, w, gva, &sp, &i, &linked);
+	if (b)
+		return b;
+	rights = leaf_rights(cpu, w, sp, outcome);
+	span = BIT_ULL(npt_cpu_shadow_format(cpu)->level[sp->role.level].shift);
 	set_leaf(cpu, sp, i, (w->gpa & ~(span - 1)) >> 12, w->hpa & ~(span - 1), w,
-		 rights, &outcome);
+		 rights, outcome);
 	/* The leaf may have been there: what was missing is the way to it. */
-	if (linked && outcome == NPT_FAULT_SPURIOUS)
-		outcome = NPT_FAULT_FIXED;
-	if (cpu->mmu->cfg.prefetch && l == 1)
+	if (linked && *outcome == NPT_FAULT_SPURIOUS)
+		*outcome = NPT_FAULT_FIXED;
+	if (cpu->mmu->cfg.prefetch && sp->role.level == 1)
 		prefetch_leaves(cpu, sp, i, w);
-	return outcome;
+	return BUILD_DONE;
 }
 
 /* --- the fault ------------------------------------------------------------------ */
 
-/* One try under the lock; false: *@w says what must be mapped first, or try again. */
-static bool try_fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
-		     enum npt_walk_end *end, enum npt_fault_outcome *outcome)
+/* A fault on its way. */
+struct fault {
+	struct npt_walker w;
+	struct npt_walk_path path;
+	u64 gva;
+	bool has_pfn;		/* for w.fault_gpa: enter it before anything else */
+	bool walked;		/* to the end, */
+	u64 walk_seq;		/* and mmu->flush_seq since then */
+	struct npt_pfn pfn;
+	enum npt_fault_outcome outcome;
+};
+
+/* What comes after a try under the lock. */
+enum step {
+	STEP_DONE,		/* ->outcome says how */
+	STEP_AGAIN,
+	STEP_ASK,		/* the host, for w.fault_gpa */
+};
+
+/* A walker with effects, but without caches, which doesn't count. */
+static void start_walk(struct npt_cpu *cpu, struct fault *t, const struct npt_walker *asked)
+{
+	struct npt_walker *w = &t->w;
+
+	npt_walker_start(w, cpu, asked->op, asked->user);
+	w->how = (struct npt_walk_how){ .set_ad = true, .plain = true };
+	w->path = &t->path;
+	w->verdict = 0;
+	w->bit = 255;
+	w->pkey_denied = false;
+	w->gpa = 0;
+	w->guest_rights = 0;
+}
+
+/* What the host gave goes into the map. False: the cache lacks something. */
+static bool enter_pfn(struct npt_cpu *cpu, struct fault *t)
+{
+	enum npt_fill r;
+
+	if (!t->has_pfn)
+		return true;
+	r = npt_map_fill(cpu->mmu, &cpu->cache, t->w.fault_gpa, &t->pfn, t->w.fault_write);
+	if (r == NPT_FILL_SHORT)
+		return false;
+	/* If the host has changed its mind, the walk will say what to ask. */
+	if (r == NPT_FILL_RETRY)
+		cpu->ctr[NPT_CTR_host_map_retry]++;
+	t->has_pfn = false;
+	return true;
+}
+
+/*
+ * Where it was a matter of memory alone, the walk of before does: to a guest whose
+ * tables are their own pages another walk might not be the same.
+ */
+static bool walk_stands(struct npt_cpu *cpu, const struct fault *t)
+{
+	return t->walked && t->walk_seq == cpu->mmu->flush_seq && path_stands(cpu, &t->w);
+}
+
+static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
+{
+	enum npt_walk_end end = NPT_WALK_OK;
+	enum build b;
+
+	if (!walk_stands(cpu, t)) {
+		t->w.ad_updates = 0;
+		end = npt_walk_guest_path(&t->w, t->gva);
+		cpu->ctr[NPT_CTR_ad_updates] += t->w.ad_updates;
+	}
+	t->walked = false;
+	switch (end) {
+	case NPT_WALK_OK:
+		b = fill(cpu, &t->w, t->gva, &t->outcome);
+		t->walked = b == BUILD_SHORT;
+		return b == BUILD_DONE ? STEP_DONE : STEP_AGAIN;
+	case NPT_WALK_FAULT:
+		/* As a processor drops what it cached of a page that faults. */
+		npt_shadow_sync_leaf(cpu, t->gva);
+		t->outcome = NPT_FAULT_GUEST;
+		return STEP_DONE;
+	case NPT_WALK_STAGE2:
+		return STEP_ASK;
+	default:
+		return STEP_AGAIN;
+	}
+}
+
+/* One try with the lock held for writing. */
+static enum step try_fault(struct npt_cpu *cpu, struct fault *t)
 {
 	struct npt_mmu *mmu = cpu->mmu;
-	bool done = false;
+	enum step step = STEP_AGAIN;
 
 	npt_write_lock(&mmu->lock);
-	if (!npt_shadow_root_fits(cpu)) {
-		/* A flush by another vCPU took the root: the access starts over. */
-		*outcome = NPT_FAULT_SPURIOUS;
-		*end = NPT_WALK_OK;
-		done = true;
-		goto unlock;
-	}
 	if (!npt_mmu_recycle(mmu)) {
-		*outcome = npt_map_outcome(cpu, -ENOMEM);
-		*end = NPT_WALK_OK;
-		done = true;
-		goto unlock;
-	}
-	*end = npt_walk_guest(w, gva);
-	if (*end == NPT_WALK_OK) {
-		*outcome = fill(cpu, w, gva);
-		done = true;
-	} else if (*end == NPT_WALK_FAULT) {
-		/* As a processor drops what it cached of a page that faults. */
-		npt_shadow_sync_leaf(cpu, gva);
-		*outcome = NPT_FAULT_GUEST;
-		done = true;
+		t->outcome = npt_map_outcome(cpu, -ENOMEM);
+		step = STEP_DONE;
+	} else if (!npt_shadow_root_fits(cpu)) {
+		/* A flush, by another vCPU or just now, took the root: the access starts over. */
+		t->outcome = NPT_FAULT_SPURIOUS;
+		step = STEP_DONE;
+	} else if (enter_pfn(cpu, t)) {
+		step = walk_and_fill(cpu, t);
 	}
 	npt_flush_owed(mmu, NPT_FL_SHADOW);
-unlock:
+	t->walk_seq = mmu->flush_seq;
 	npt_write_unlock(&mmu->lock);
-	return done;
+	return step;
 }
 
 enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *out, u64 gva)
 {
-	enum npt_fault_outcome outcome = NPT_FAULT_ERROR;
-	struct npt_walk_path path;
-	struct npt_walker w;
-	enum npt_walk_end end;
-	bool spurious;
-	int err;
+	struct fault t = { .gva = gva };
+	enum step step;
+	int err = 0;
 
-	for (;;) {
-		npt_walker_init(&w, cpu, out->op, out->user);
-		w.how.set_ad = true;
-		w.path = &path;
+	start_walk(cpu, &t, out);
+	do {
 		err = npt_cache_fill(cpu->mmu, &cpu->cache);
 		if (err)
 			return npt_map_outcome(cpu, err);
-		if (try_fill(cpu, &w, gva, &end, &outcome))
-			break;
-		cpu->ctr[NPT_CTR_ad_updates] += w.ad_updates;
-		if (end == NPT_WALK_RACE)
-			continue;
-		err = npt_map_in(cpu, w.fault_gpa, w.fault_write, &spurious);
-		if (err) {
-			out->fault_gpa = w.fault_gpa;
-			out->fault_table = w.fault_table;
-			return npt_map_outcome(cpu, err);
+		step = try_fault(cpu, &t);
+		if (step == STEP_ASK) {
+			err = npt_map_ask(cpu, t.w.fault_gpa, t.w.fault_write, &t.pfn);
+			t.has_pfn = !err;
 		}
+	} while (step != STEP_DONE && !err);
+	if (err) {
+		out->fault_gpa = t.w.fault_gpa;
+		out->fault_table = t.w.fault_table;
+		return npt_map_outcome(cpu, err);
 	}
-	cpu->ctr[NPT_CTR_ad_updates] += w.ad_updates;
-	out->verdict = w.verdict;
-	out->bit = w.bit;
-	out->pkey_denied = w.pkey_denied;
-	out->gpa = w.gpa;
-	out->guest_rights = w.guest_rights;
-	out->fault_gpa = w.gpa;
+	out->verdict = t.w.verdict;
+	out->bit = t.w.bit;
+	out->pkey_denied = t.w.pkey_denied;
+	out->gpa = t.w.gpa;
+	out->guest_rights = t.w.guest_rights;
+	out->fault_gpa = t.w.gpa;
 	out->fault_table = false;
-	return outcome;
+	return t.outcome;
 }

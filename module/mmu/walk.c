@@ -24,6 +24,7 @@ enum kind {
 /* What a walk must think of: a constant as well. */
 enum care {
 	QUICK,	/* w->how.quick: the format is four_levels, no cache, nobody wants the path */
+	BUILD,	/* the same, but for the path */
 	FULL,	/* anything but a log */
 	LOGGED,
 };
@@ -225,7 +226,7 @@ static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u
 	enum npt_walk_end r;
 	u64 frame;
 
-	if (care == QUICK ? likely(plain_near(w->cpu, mmu, gpa, guest_level, &frame)) :
+	if (care <= BUILD ? likely(plain_near(w->cpu, mmu, gpa, guest_level, &frame)) :
 	    care == FULL && w->how.plain && likely(!(gpa >> mmu->gpa_bits)) &&
 	    likely(plain_map(mmu, gpa, &frame))) {
 		out->hpa = frame | (gpa & 4095);
@@ -272,6 +273,11 @@ static noinline void enter_cached(struct npt_walker *w, u64 addr, unsigned int l
 		     kind == MAP ? 0 : w->cpu->pcid, level, &v);
 }
 
+static __always_inline bool wants_path(const struct npt_walker *w, const enum care care)
+{
+	return care == BUILD || (care > BUILD && w->path);
+}
+
 /* Find the entry for d->addr at d->level and read it. */
 static __always_inline enum npt_walk_end read_entry(struct npt_walker *w, struct dim *d,
 						    const struct npt_level *l,
@@ -292,8 +298,10 @@ static __always_inline enum npt_walk_end read_entry(struct npt_walker *w, struct
 		d->ptr = npt_hpa_ptr(s.hpa);
 		d->writable = s.rights & NPT_TLBV_W;
 		d->cost_nested += s.cost;
-		if (care != QUICK && w->path)
+		if (wants_path(w, care)) {
 			w->path->entry_gpa[d->level] = d->address;
+			w->path->ptr[d->level] = d->ptr;
+		}
 	} else {
 		d->address = d->table + index * 8;
 		d->ptr = npt_hpa_ptr(d->address);
@@ -343,7 +351,7 @@ static __always_inline enum npt_walk_end one_level(struct npt_walker *w, struct 
 	enum npt_walk_end r;
 
 	d->level = level;
-	if (kind == GUEST && care != QUICK && w->path)
+	if (kind == GUEST && wants_path(w, care))
 		w->path->rights[level] = d->rights & npt_path_rights(f, d->all, d->any);
 	r = read_entry(w, d, l, kind, care);
 	if (kind == GUEST && unlikely(r))
@@ -375,8 +383,10 @@ static __always_inline enum npt_walk_end one_level(struct npt_walker *w, struct 
 			return r;
 	}
 next:
+	if (kind == GUEST && wants_path(w, care))
+		w->path->entry[level] = d->entry;
 	d->table = d->entry & l->table_mask;
-	if (care != QUICK && unlikely(pwc))
+	if (care > BUILD && unlikely(pwc))
 		enter_cached(w, d->addr, level, (struct npt_pwc_val){
 			.table = d->table,
 			.rights = d->rights & npt_path_rights(f, d->all, d->any),
@@ -398,7 +408,7 @@ static __always_inline enum npt_walk_end levels(struct npt_walker *w, struct dim
 	unsigned int level = d->level;
 	enum npt_walk_end r;
 
-	if (care != QUICK) {
+	if (care > BUILD) {
 		do
 			r = one_level(w, d, level--, pwc, kind, care);
 		while (r == NPT_WALK_DOWN);
@@ -434,7 +444,7 @@ static __always_inline enum npt_walk_end walk_dim(struct npt_walker *w, struct d
 	d->any = 0;
 	d->cost_nested = 0;
 	d->plain = 0;
-	if (care != QUICK &&
+	if (care > BUILD &&
 	    unlikely(kind == MAP ? w->how.pwc_nested && d->counted : w->how.pwc_guest)) {
 		struct npt_pwc_val v;
 
@@ -615,6 +625,8 @@ static __always_inline enum npt_walk_end finish_leaf(struct npt_walker *w, struc
 	r = update_ad(w, d, f->accessed | (w->op == NPT_OP_WRITE ? f->dirty : 0), kind);
 	if (unlikely(r))
 		return r;
+	if (kind == GUEST && wants_path(w, care))
+		w->path->entry[d->level] = d->entry;
 	w->leaf_level = d->level;
 	w->leaf_ptr = d->ptr;
 	w->gpa = leaf_address(d);
@@ -723,6 +735,15 @@ enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva)
 		return walk_guest(w, &four_levels, gva, QUICK);
 	}
 	return unlikely(w->log) ? walk_guest_logged(w, gva) : walk_guest_full(w, gva);
+}
+
+enum npt_walk_end npt_walk_guest_path(struct npt_walker *w, u64 gva)
+{
+	if (w->cpu->fmt != &npt_fmt_4level)
+		return walk_guest_full(w, gva);
+	if (unlikely(w->cpu->place_seq != w->cpu->mmu->flush_seq))
+		forget_places(w->cpu);
+	return walk_guest(w, &four_levels, gva, BUILD);
 }
 
 static __always_inline enum npt_walk_end walk_shadow(struct npt_walker *w,

@@ -28,7 +28,9 @@ struct npt_walk_log {
 
 /* The first dimension's path, for whoever builds shadow tables from it. */
 struct npt_walk_path {
-	u64 entry_gpa[NPT_MAX_LEVELS + 1];	/* where the entry of each level lies */
+	u64 entry_gpa[NPT_MAX_LEVELS + 1];	/* where the entry of each level lies, */
+	void *ptr[NPT_MAX_LEVELS + 1];		/* and for us, */
+	u64 entry[NPT_MAX_LEVELS + 1];		/* and what it was */
 	u64 rights[NPT_MAX_LEVELS + 1];		/* granted by the levels above each level */
 };
 
@@ -134,6 +136,8 @@ static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_
  * mmu->lock is held. Fills everything in the "out" part.
  */
 enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva);
+/* The same for whoever builds shadow tables: with w->path, without caches and log. */
+enum npt_walk_end npt_walk_guest_path(struct npt_walker *w, u64 gva);
 
 /* Walk one-dimensional shadow tables from @root; w->gpa gets the hpa. */
 enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,

@@ -163,8 +163,12 @@ static void host_mark_dirty(struct npt_mmu *mmu, u64 gfn)
 
 static void host_kick(struct npt_mmu *mmu)
 {
+	struct env *env = to_env(mmu);
+
 	npt_assert_write(&mmu->lock);
-	to_env(mmu)->kicks++;
+	env->kicks++;
+	if (env->on_kick)
+		env->on_kick(env);
 }
 
 static void host_bug(struct npt_mmu *mmu, const char *what)

@@ -48,6 +48,7 @@ struct env {
 	bool shy;		/* map() sometimes says read-only or 4K without need */
 	u64 seq;		/* grows with each invalidation */
 	unsigned long maps, kicks, zaps;
+	void (*on_kick)(struct env *env);	/* what another vCPU does before it heeds one */
 	struct npt_tlb_model model;
 	bool alive;		/* mmu is initialised */
 };

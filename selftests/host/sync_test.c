@@ -200,6 +200,38 @@ static void shadowed_in_stale_tlb(void)
 	close_scene(&s);
 }
 
+/* Another vCPU's TLB lets it write the table until the kick. */
+static void late_write(struct env *env)
+{
+	u64 e = PAGE_B | KERNEL;
+
+	memcpy(env_ptr(env, TABLE + LEAF * 8), &e, 8);
+	env->on_kick = NULL;
+}
+
+/*
+ * A table is shadowed that another vCPU still writes, after it has been read for
+ * the fault: what was read must not stay, no write will ever tell of it.
+ */
+static void written_meanwhile(void)
+{
+	struct npt_access_result res;
+	struct scene s;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		open_scene(&s, i, NULL);
+		look(&s, AT(TABLE), NPT_OP_WRITE);
+		s.env.on_kick = late_write;
+		env_access(s.cpu, X, NPT_OP_READ, false, &res);
+		CHECK_EQ(res.status, NPT_STATUS_OK, "status of the access meanwhile");
+		CHECK(!s.env.on_kick, "nobody was kicked");
+		env_op(s.cpu, NPT_OP_INVLPG, X);
+		look(&s, X, NPT_OP_READ);
+		close_scene(&s);
+	}
+}
+
 /* A flush of the PCID in use reaches its entries, whether or not the TLB tags them. */
 static void flush_of_tag(void)
 {
@@ -247,6 +279,7 @@ static const struct test tests[] = {
 	{ "sync.second_way", second_way },
 	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
+	{ "sync.written_meanwhile", written_meanwhile },
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
 };

@@ -176,6 +176,16 @@ void *npt_shim_zalloc(size_t size)
 	return p;
 }
 
+/* What nobody has written must not be relied on. */
+#define RUBBISH 0xa5
+
+void *npt_shim_alloc(size_t size)
+{
+	void *p = npt_shim_zalloc(size);
+
+	return p ? memset(p, RUBBISH, size) : NULL;
+}
+
 void npt_shim_zfree(void *p)
 {
 	if (!p)
@@ -235,6 +245,13 @@ void *npt_page_alloc(void)
 		return NULL;
 	shim_unpoison(page, PAGE_SIZE);
 	return frame ? memset(page, 0, PAGE_SIZE) : page;
+}
+
+void *npt_page_alloc_raw(void)
+{
+	void *page = npt_page_alloc();
+
+	return page ? memset(page, RUBBISH, PAGE_SIZE) : NULL;
 }
 
 void *npt_page_alloc_low(void)

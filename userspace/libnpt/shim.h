@@ -248,11 +248,16 @@ bool npt_shim_warn(bool *warned, const char *file, int line, const char *text) _
 /* Zeroed memory, or NULL. */
 void *npt_shim_zalloc(size_t size);
 void npt_shim_zfree(void *p);
+/* The same, filled with rubbish. */
+void *npt_shim_alloc(size_t size);
 #define npt_zalloc(size)	npt_shim_zalloc(size)
 #define npt_zfree(p)		npt_shim_zfree(p)
+#define npt_alloc(size)		npt_shim_alloc(size)
 
 /* A zeroed page from the arena, or NULL. */
 void *npt_page_alloc(void);
+/* The same, filled with rubbish. */
+void *npt_page_alloc_raw(void);
 /*
  * A page as the root of a processor outside long mode needs it. No processor is
  * here, and no page of the arena lies below 4 GiB: only the count tells.
