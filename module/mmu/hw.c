@@ -129,6 +129,7 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 		f->error_code = npt_walk_error_code(&w);
 	}
 	f->gpa = w.fault_gpa;
+	f->at_table = w.fault_table;
 	return outcome;
 }
 

@@ -98,9 +98,8 @@ int svm_on_pf(struct npt_vcpu *vcpu)
 		npt_queue_pf(vcpu, f.error_code, f.gva);
 		return 1;
 	}
-	/* Of MMIO and read-only memory it isn't known whether a table was there. */
 	hint.gpa = f.gpa;
-	hint.operand = outcome == NPT_FAULT_EMULATE;
+	hint.operand = !f.at_table;
 	hint.write = f.error_code & X86_PF_WRITE;
 	return fault_outcome(vcpu, outcome, &hint);
 }
