@@ -137,29 +137,42 @@ const struct npt_format *npt_nested_format(u32 format, u32 levels)
 	return NULL;
 }
 
+/* Bits that are reserved at every level. */
+static u64 rsvd_high(const struct npt_format *f, unsigned int maxphyaddr, bool nx)
+{
+	u64 high = 0;
+
+	if (f->entry_size != 8)
+		return 0;
+	if (maxphyaddr < 52)
+		high = GENMASK_ULL(51, maxphyaddr);
+	if (!f->exec_positive && !nx)
+		high |= PTE_NX;
+	return high;
+}
+
+/* Bits 62:52 are reserved outside long mode (SDM vol. 3A, table 4-9 and on). */
+static u64 rsvd_pae(const struct npt_format *f, unsigned int level)
+{
+	return f == &npt_fmt_pae && level <= 2 ? GENMASK_ULL(62, 52) : 0;
+}
+
+u64 npt_format_rsvd_pte(const struct npt_format *f, unsigned int maxphyaddr, bool nx)
+{
+	return f->level[1].rsvd_leaf | rsvd_high(f, maxphyaddr, nx) | rsvd_pae(f, 1);
+}
+
 void npt_format_rsvd(const struct npt_format *f, unsigned int maxphyaddr,
 		     bool nx, u64 rsvd[NPT_MAX_LEVELS + 1][2])
 {
-	u64 high = 0;
+	u64 high = rsvd_high(f, maxphyaddr, nx);
 	int l;
 
 	memset(rsvd, 0, sizeof(u64) * 2 * (NPT_MAX_LEVELS + 1));
-	if (f->entry_size == 8) {
-		if (maxphyaddr < 52)
-			high = GENMASK_ULL(51, maxphyaddr);
-		if (!f->exec_positive && !nx)
-			high |= PTE_NX;
-	}
 	for (l = 1; l <= f->levels; l++) {
-		rsvd[l][0] = f->level[l].rsvd_table | high;
-		rsvd[l][1] = f->level[l].rsvd_leaf | high;
+		rsvd[l][0] = f->level[l].rsvd_table | high | rsvd_pae(f, l);
+		rsvd[l][1] = f->level[l].rsvd_leaf | high | rsvd_pae(f, l);
 	}
-	/* Bits 62:52 are reserved outside long mode (SDM vol. 3A, table 4-9 and on). */
-	if (f == &npt_fmt_pae)
-		for (l = 1; l <= 2; l++) {
-			rsvd[l][0] |= GENMASK_ULL(62, 52);
-			rsvd[l][1] |= GENMASK_ULL(62, 52);
-		}
 }
 
 u64 npt_make_table(const struct npt_format *f, u64 hpa)

@@ -63,6 +63,9 @@ const struct npt_format *npt_nested_format(u32 format, u32 levels);
 void npt_format_rsvd(const struct npt_format *f, unsigned int maxphyaddr,
 		     bool nx, u64 rsvd[NPT_MAX_LEVELS + 1][2]);
 
+/* The same for the entries of level 1 alone. */
+u64 npt_format_rsvd_pte(const struct npt_format *f, unsigned int maxphyaddr, bool nx);
+
 /*
  * Rights of a path as NPT_TLBV_W/U/X: @all has the bits that every entry has,
  * @any those that some entry has. A format without a user bit grants it.

@@ -64,6 +64,8 @@ void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru)
 {
 	bool derive = cpu->regs.ac != ac;
 
+	if (derive || cpu->regs.pkru != pkru)
+		cpu->device.allow = 0;
 	cpu->regs.ac = ac;
 	cpu->regs.pkru = pkru;
 	if (derive)
@@ -101,35 +103,89 @@ enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 err
 	return outcome;
 }
 
-enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fault *f)
+/*
+ * Devices are touched again and again, and each time it is a fault. What the walk
+ * found serves until the guest flushes, as a TLB entry would.
+ */
+static bool device_known(struct npt_cpu *cpu, struct npt_hw_fault *f, u8 op, bool user)
 {
-	u8 op = f->error_code & EC_FETCH ? NPT_OP_FETCH :
-		f->error_code & EC_WRITE ? NPT_OP_WRITE : NPT_OP_READ;
+	const struct npt_device_page *d = &cpu->device;
+
+	if (!(d->allow & npt_acc_bit(op, user)) || d->gva != f->gva >> 12 || f->implicit)
+		return false;
+	if (d->flushes != cpu->hw_flushes || READ_ONCE(cpu->nr_pending) ||
+	    d->slot_changes != READ_ONCE(cpu->mmu->ctr[NPT_CTR_slot_changes]))
+		return false;
+	f->gpa = d->gpa << 12 | (f->gva & 4095);
+	f->at_table = false;
+	return true;
+}
+
+/* @slot_changes: before the fault was looked at. */
+static void know_device(struct npt_cpu *cpu, const struct npt_hw_fault *f, u8 op, bool user,
+			u64 slot_changes)
+{
+	struct npt_device_page d = {
+		.gva = f->gva >> 12, .gpa = f->gpa >> 12, .flushes = cpu->hw_flushes,
+		.slot_changes = slot_changes, .allow = npt_acc_bit(op, user),
+	};
+
+	if (f->at_table || f->implicit)
+		return;
+	/* Reads and writes of one page take turns. */
+	if (d.gva == cpu->device.gva && d.gpa == cpu->device.gpa &&
+	    d.flushes == cpu->device.flushes && d.slot_changes == cpu->device.slot_changes)
+		d.allow |= cpu->device.allow;
+	cpu->device = d;
+}
+
+static enum npt_fault_outcome mend_shadow(struct npt_cpu *cpu, struct npt_hw_fault *f, u8 op,
+					  bool user)
+{
 	enum npt_fault_outcome outcome;
 	bool ac = cpu->regs.ac;
 	struct npt_walker w;
 
-	cpu->err = 0;
-	npt_walker_init_hw(&w, cpu, op, f->error_code & EC_USER);
-	if (f->error_code & EC_RESERVED) {
-		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a shadow table");
-		outcome = NPT_FAULT_ERROR;
-	} else {
-		/* SDM vol. 3A, 4.6: implicit supervisor accesses know no AC. */
-		if (f->implicit && ac)
-			npt_hw_set_rights(cpu, false, cpu->regs.pkru);
-		outcome = npt_shadow_fault(cpu, &w, f->gva);
-		if (f->implicit && ac)
-			npt_hw_set_rights(cpu, ac, cpu->regs.pkru);
-	}
-	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
-	npt_trace_fault(cpu->mmu, f->gva, w.fault_gpa, f->error_code & 0x1f, outcome);
+	npt_walker_init_hw(&w, cpu, op, user);
+	/* SDM vol. 3A, 4.6: implicit supervisor accesses know no AC. */
+	if (f->implicit && ac)
+		npt_hw_set_rights(cpu, false, cpu->regs.pkru);
+	outcome = npt_shadow_fault(cpu, &w, f->gva);
+	if (f->implicit && ac)
+		npt_hw_set_rights(cpu, ac, cpu->regs.pkru);
 	if (outcome == NPT_FAULT_GUEST) {
 		npt_count_guest_pf(cpu, w.verdict);
 		f->error_code = npt_walk_error_code(&w);
 	}
 	f->gpa = w.fault_gpa;
 	f->at_table = w.fault_table;
+	return outcome;
+}
+
+enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fault *f)
+{
+	u8 op = f->error_code & EC_FETCH ? NPT_OP_FETCH :
+		f->error_code & EC_WRITE ? NPT_OP_WRITE : NPT_OP_READ;
+	u64 slot_changes = READ_ONCE(cpu->mmu->ctr[NPT_CTR_slot_changes]);
+	bool user = f->error_code & EC_USER;
+	u32 error_code = f->error_code & 0x1f;
+	enum npt_fault_outcome outcome;
+
+	cpu->err = 0;
+	if (f->error_code & EC_RESERVED) {
+		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a shadow table");
+		f->gpa = 0;
+		f->at_table = false;
+		outcome = NPT_FAULT_ERROR;
+	} else if (device_known(cpu, f, op, user)) {
+		outcome = NPT_FAULT_MMIO;
+	} else {
+		outcome = mend_shadow(cpu, f, op, user);
+		if (outcome == NPT_FAULT_MMIO)
+			know_device(cpu, f, op, user, slot_changes);
+	}
+	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
+	npt_trace_fault(cpu->mmu, f->gva, f->gpa, error_code, outcome);
 	return outcome;
 }
 

@@ -217,6 +217,17 @@ struct npt_walk_sum {
 	u32 nr;			/* walks in it */
 };
 
+/*
+ * Shadow mode: the page of a device that the guest touched last, as a TLB would have
+ * it if there were TLB entries for devices.
+ */
+struct npt_device_page {
+	u64 gva, gpa;
+	u64 flushes;		/* npt_cpu.hw_flushes: any since make it void */
+	u64 slot_changes;	/* likewise the VM's memory */
+	u8 allow;		/* npt_acc_bit(): by whom and how it has been touched; 0: void */
+};
+
 #define NPT_PENDING_FLUSHES 8
 
 /* A flush that another thread asked of a vCPU. */
@@ -254,6 +265,8 @@ struct npt_cpu {
 	/* shadow mode */
 	struct npt_sp *shadow_root;	/* holds a root count; mmu->lock for writing */
 	bool root_stale;	/* registers changed since it was picked */
+
+	struct npt_device_page device;
 
 	u64 hw_flushes;		/* grows with each flush of this vCPU, for a processor's TLB */
 	u64 flush_seen;		/* mmu->flush_seq that this vCPU has obeyed; mmu->lock */

@@ -535,11 +535,16 @@ enum step {
 	STEP_ASK,		/* the host, for w.fault_gpa */
 };
 
-/* A walker with effects, but without caches, which doesn't count. */
-static void start_walk(struct npt_cpu *cpu, struct fault *t, const struct npt_walker *asked)
+/* With a walker that has effects, but no caches, and doesn't count. */
+static void start_fault(struct npt_cpu *cpu, struct fault *t, const struct npt_walker *asked,
+			u64 gva)
 {
 	struct npt_walker *w = &t->w;
 
+	t->gva = gva;
+	t->has_pfn = false;
+	t->walked = false;
+	t->outcome = NPT_FAULT_ERROR;
 	npt_walker_start(w, cpu, asked->op, asked->user);
 	w->how = (struct npt_walk_how){ .set_ad = true, .plain = true };
 	w->path = &t->path;
@@ -595,6 +600,8 @@ static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
 	case NPT_WALK_FAULT:
 		/* As a processor drops what it cached of a page that faults. */
 		npt_shadow_sync_leaf(cpu, t->gva);
+		if (cpu->device.gva == t->gva >> 12)
+			cpu->device.allow = 0;
 		t->outcome = NPT_FAULT_GUEST;
 		return STEP_DONE;
 	case NPT_WALK_STAGE2:
@@ -629,11 +636,12 @@ static enum step try_fault(struct npt_cpu *cpu, struct fault *t)
 
 enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *out, u64 gva)
 {
-	struct fault t = { .gva = gva };
 	enum step step;
-	int err = 0;
+	struct fault t;
+	int err;
 
-	start_walk(cpu, &t, out);
+	out->fault_table = false;
+	start_fault(cpu, &t, out, gva);
 	do {
 		err = npt_cache_fill(cpu->mmu, &cpu->cache);
 		if (err)
@@ -655,6 +663,5 @@ enum npt_fault_outcome npt_shadow_fault(struct npt_cpu *cpu, struct npt_walker *
 	out->gpa = t.w.gpa;
 	out->guest_rights = t.w.guest_rights;
 	out->fault_gpa = t.w.gpa;
-	out->fault_table = false;
 	return t.outcome;
 }

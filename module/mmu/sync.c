@@ -113,11 +113,10 @@ bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
 
 bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_guest_table *t)
 {
-	u64 rsvd[NPT_MAX_LEVELS + 1][2], hpa;
+	u64 hpa;
 
 	t->f = npt_role_guest_format(sp->role.format);
-	npt_format_rsvd(t->f, mmu->maxphyaddr, sp->role.nx, rsvd);
-	t->rsvd = rsvd[1][1];
+	t->rsvd = npt_format_rsvd_pte(t->f, mmu->maxphyaddr, sp->role.nx);
 	/* 32-bit tables have twice the entries of the shadow's. */
 	hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) |
 			       (t->f->entry_size == 4 ? sp->role.quadrant * 2048 : 0));

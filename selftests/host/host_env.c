@@ -306,6 +306,7 @@ void env_hide_slot(struct env *env, struct env_slot *s)
 void env_show_slot(struct env *env, struct env_slot *s, u64 gfn, u64 npages)
 {
 	npt_write_lock(&env->mmu.lock);
+	env->mmu.ctr[NPT_CTR_slot_changes]++;
 	env->seq++;
 	s->gfn = gfn;
 	s->npages = npages;

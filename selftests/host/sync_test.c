@@ -232,6 +232,62 @@ static void written_meanwhile(void)
 	}
 }
 
+static enum npt_fault_outcome fault_at(struct scene *s, u64 gva, u64 error_code, u64 *gpa)
+{
+	struct npt_hw_fault f = { .gva = gva, .error_code = error_code };
+	enum npt_fault_outcome outcome;
+
+	CHECK(!npt_hw_prepare(s->cpu), "npt_hw_prepare()");
+	outcome = npt_hw_shadow_fault(s->cpu, &f);
+	*gpa = f.gpa;
+	test_cases++;
+	return outcome;
+}
+
+#define DEVICE (16ull << 20)	/* beyond the memory */
+
+/*
+ * A page of a device is remembered, but for no longer than a TLB would: not past an
+ * INVLPG, a CR3, a change of rights or of memory, nor for what has not been tried.
+ */
+static void device_page(void)
+{
+	struct env_slot *slot;
+	struct scene s;
+	u64 gpa, asked;
+
+	open_scene(&s, true, NULL);
+	put(&s, TABLE, LEAF, DEVICE | P | A);
+	CHECK_EQ(fault_at(&s, X + 8, 0, &gpa), NPT_FAULT_MMIO, "a read");
+	CHECK_EQ(gpa, DEVICE + 8, "its gpa");
+	asked = s.cpu->ctr[NPT_CTR_host_map];
+	CHECK_EQ(fault_at(&s, X + 16, 0, &gpa), NPT_FAULT_MMIO, "another");
+	CHECK_EQ(gpa, DEVICE + 16, "its gpa");
+	CHECK_EQ(s.cpu->ctr[NPT_CTR_host_map] - asked, 0, "times that the host was asked");
+	CHECK_EQ(fault_at(&s, X, 2, &gpa), NPT_FAULT_GUEST, "a write, which is denied");
+	CHECK_EQ(fault_at(&s, X, 4, &gpa), NPT_FAULT_GUEST, "a user's read, likewise");
+
+	put(&s, TABLE, LEAF, (DEVICE + 0x1000) | P | A);
+	env_op(s.cpu, NPT_OP_INVLPG, X);
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_MMIO, "after INVLPG");
+	CHECK_EQ(gpa, DEVICE + 0x1000, "its gpa");
+	put(&s, TABLE, LEAF, DEVICE | USER);
+	env_op(s.cpu, NPT_OP_MOV_CR3, ROOT);
+	npt_hw_set_rights(s.cpu, true, 0);
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_MMIO, "with AC");
+	npt_hw_set_rights(s.cpu, false, 0);
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_GUEST, "without it: SMAP");
+
+	put(&s, TABLE, LEAF, DEVICE | KERNEL);
+	env_op(s.cpu, NPT_OP_INVLPG, X);
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_MMIO, "a device");
+	slot = env_add_slot(&s.env, 32ull << 20, 4096, NPT_SIZE_4K, false);
+	env_hide_slot(&s.env, slot);
+	env_show_slot(&s.env, slot, DEVICE >> 12, 1);
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_FIXED, "memory in its place");
+	close_scene(&s);
+}
+
 /* A flush of the PCID in use reaches its entries, whether or not the TLB tags them. */
 static void flush_of_tag(void)
 {
@@ -280,6 +336,7 @@ static const struct test tests[] = {
 	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
 	{ "sync.written_meanwhile", written_meanwhile },
+	{ "sync.device_page", device_page },
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
 };
