@@ -34,3 +34,8 @@ void npt_do_trace_walk(struct npt_mmu *mmu, u64 gva, u32 refs_guest, u32 refs_ne
 {
 	trace_npt_walk(npt_mmu_vm(mmu)->id, gva, refs_guest, refs_nested, end);
 }
+
+void npt_do_trace_stale(struct npt_mmu *mmu, u64 gva, u64 gpa, u32 reason)
+{
+	trace_npt_stale(npt_mmu_vm(mmu)->id, gva, gpa, reason);
+}

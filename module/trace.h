@@ -147,6 +147,25 @@ TRACE_EVENT(npt_flush,
 	TP_printk("vm %u %s", __entry->vm, npt_show_flush(__entry->reason))
 );
 
+TRACE_EVENT(npt_stale,
+	TP_PROTO(u32 vm, u64 gva, u64 gpa, u32 reason),
+	TP_ARGS(vm, gva, gpa, reason),
+	TP_STRUCT__entry(
+		__field(u64, gva)
+		__field(u64, gpa)
+		__field(u32, vm)
+		__field(u32, reason)
+	),
+	TP_fast_assign(
+		__entry->gva = gva;
+		__entry->gpa = gpa;
+		__entry->vm = vm;
+		__entry->reason = reason;
+	),
+	TP_printk("vm %u gva 0x%llx gpa 0x%llx flush %s", __entry->vm, __entry->gva,
+		  __entry->gpa, npt_show_flush(__entry->reason))
+);
+
 TRACE_EVENT(npt_walk,
 	TP_PROTO(u32 vm, u64 gva, u32 refs_guest, u32 refs_nested, u32 end),
 	TP_ARGS(vm, gva, refs_guest, refs_nested, end),

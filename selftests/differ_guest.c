@@ -20,8 +20,8 @@
 			".set D_STACK_, 0x208000\n.set D_STUB_, 0x20a000\n"
 
 static_assert(D_RING == 0x300000 && D_CODE == 0x201000 && D_STACK == 0x208000 &&
-	       D_STUB == 0x20a000,
-	       "these are known to the assembler, too");
+	      D_STUB == 0x20a000,
+	      "these are known to the assembler, too");
 
 asm(FOR_ASM
 ".macro differ_code name bits ax bx dx di\n"

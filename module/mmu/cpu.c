@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VM's and a vCPU's MMU: making, unmaking, and the paging registers. */
 #include "internal.h"
+#include "../tlb/oracle.h"
 
 int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
 		 const struct npt_mmu_host *host)
@@ -133,6 +134,7 @@ static void use_model(struct npt_cpu *cpu, struct npt_tlb *tlb,
 		      const struct npt_tlb_model *model)
 {
 	cpu->tlb = tlb;
+	npt_oracle_attach(cpu);
 	cpu->cost = model->cost;
 	cpu->vpid_tagged = model->flags & NPT_TLB_VPID;
 	cpu->pcid_tagged = model->flags & NPT_TLB_PCID;
@@ -273,6 +275,8 @@ bool npt_cpu_mov_cr3(struct npt_cpu *cpu, u64 value)
 	cpu->hw_flushes++;
 	cpu->ctr[NPT_CTR_tlb_flush]++;
 	cpu->ctr[NPT_CTR_flush_cr3]++;
+	npt_oracle_due_now(cpu, pcide && cpu->pcid_tagged ? NPT_FLUSH_TAG :
+			   NPT_ORACLE_NONGLOBAL, 0, cpu->pcid, NPT_FL_CR3);
 	if (pcide && cpu->pcid_tagged)
 		npt_tlb_flush_pcid(cpu->tlb, cpu->pcid);
 	else

@@ -53,6 +53,8 @@ void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 	cpu->hw_flushes++;
 	cpu->ctr[NPT_CTR_tlb_flush]++;
 	(*flush_counter(cpu, f->reason))++;
+	npt_oracle_due_now(cpu, f->scope, f->gva, f->scope == NPT_FLUSH_ADDRESS ? cpu->pcid :
+			   cpu->pcid_tagged ? f->pcid : 0, f->reason);
 	switch (f->scope) {
 	case NPT_FLUSH_TAG:
 		/* A TLB that tags nothing holds all entries as those of PCID 0. */

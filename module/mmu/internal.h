@@ -52,6 +52,10 @@ static inline void npt_flush_owed(struct npt_mmu *mmu, enum npt_flush_reason rea
 
 /* Flush the TLB alone, whatever shadow tables say. */
 void npt_cpu_flush_tlb(struct npt_cpu *cpu, const struct npt_pending_flush *f);
+/* oracle.c: have the TLB's oracle, if it has one, ask about the tables of @cpu. */
+void npt_oracle_attach(struct npt_cpu *cpu);
+/* This vCPU must drop such entries from now on: NPT_FLUSH_*, NPT_ORACLE_NONGLOBAL. */
+void npt_oracle_due_now(struct npt_cpu *cpu, u32 scope, u64 gva, u32 pcid, u32 reason);
 /* Lock held either way, by the vCPU's thread: catch up with flushes asked for. */
 void npt_cpu_obey(struct npt_cpu *cpu);
 static inline bool npt_cpu_behind(const struct npt_cpu *cpu)

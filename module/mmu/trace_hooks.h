@@ -26,12 +26,14 @@ DECLARE_TRACEPOINT(npt_fill);
 DECLARE_TRACEPOINT(npt_zap);
 DECLARE_TRACEPOINT(npt_flush);
 DECLARE_TRACEPOINT(npt_walk);
+DECLARE_TRACEPOINT(npt_stale);
 
 void npt_do_trace_fault(struct npt_mmu *mmu, u64 gva, u64 gpa, u32 error_code, u32 outcome);
 void npt_do_trace_fill(struct npt_mmu *mmu, u64 gpa, u64 hpa, u32 size, u32 dim);
 void npt_do_trace_zap(struct npt_mmu *mmu, u64 start_gfn, u64 end_gfn, u32 reason);
 void npt_do_trace_flush(struct npt_mmu *mmu, u32 reason);
 void npt_do_trace_walk(struct npt_mmu *mmu, u64 gva, u32 refs_guest, u32 refs_nested, u32 end);
+void npt_do_trace_stale(struct npt_mmu *mmu, u64 gva, u64 gpa, u32 reason);
 
 #define NPT_TRACE_HOOK(name, ...)				\
 do {								\
@@ -73,6 +75,12 @@ static inline void npt_trace_walk(struct npt_mmu *mmu, u64 gva, u32 refs_guest,
 	NPT_TRACE_HOOK(walk, mmu, gva, refs_guest, refs_nested, end);
 }
 
+/* The oracle met a stale translation. @reason: of the flush that was due, ~0: none. */
+static inline void npt_trace_stale(struct npt_mmu *mmu, u64 gva, u64 gpa, u32 reason)
+{
+	NPT_TRACE_HOOK(stale, mmu, gva, gpa, reason);
+}
+
 #else /* !__KERNEL__ */
 
 #define npt_trace_fault(m, gva, gpa, ec, out) \
@@ -84,6 +92,8 @@ static inline void npt_trace_walk(struct npt_mmu *mmu, u64 gva, u32 refs_guest,
 #define npt_trace_flush(m, reason)		((void)(m), (void)(reason))
 #define npt_trace_walk(m, gva, rg, rn, end) \
 	((void)(m), (void)(gva), (void)(rg), (void)(rn), (void)(end))
+#define npt_trace_stale(m, gva, gpa, reason) \
+	((void)(m), (void)(gva), (void)(gpa), (void)(reason))
 
 #endif /* __KERNEL__ */
 

@@ -67,7 +67,7 @@ static const char *check_rest(const struct npt_tlb_model *m)
 {
 	if (m->size < sizeof(*m))
 		return "size is too small";
-	if (m->flags & ~(NPT_TLB_VPID | NPT_TLB_PCID))
+	if (m->flags & ~(NPT_TLB_VPID | NPT_TLB_PCID | NPT_TLB_ORACLE))
 		return "unknown flags";
 	if (m->cost.__reserved[0] || m->cost.__reserved[1])
 		return "reserved field of the cost model is not zero";

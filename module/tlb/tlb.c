@@ -35,6 +35,18 @@ static void tlb_level_add(struct npt_tlb_level *l, struct npt_assoc *a)
 	l->simple = l->nr == 1 && a->pages & NPT_PAGE_4K && a->layout != NPT_ASSOC_META;
 }
 
+/* With an oracle nothing may get past tlb_lookup_any() and tlb_fill_any(). */
+static int tlb_add_oracle(struct npt_tlb *tlb)
+{
+	unsigned int level, kind;
+
+	tlb->oracle = npt_oracle_create();
+	for (level = 0; level < 2; level++)
+		for (kind = 0; kind < NPT_NR_KINDS; kind++)
+			tlb->level[level][kind].simple = false;
+	return tlb->oracle ? 0 : -ENOMEM;
+}
+
 static int tlb_add_unit(struct npt_tlb *tlb, const struct npt_tlb_unit *u)
 {
 	struct npt_assoc *a = &tlb->tlb[tlb->nr_tlb];
@@ -74,9 +86,10 @@ static int tlb_add_all(struct npt_tlb *tlb, const struct npt_tlb_model *m)
 	for (i = 0; i < NPT_PWC_UNITS; i++)
 		if (m->pwc[i].dims && tlb_add_pwc(tlb, &m->pwc[i]))
 			return -ENOMEM;
-	if (m->ntlb_entries)
-		return npt_assoc_init(&tlb->ntlb, m->ntlb_entries, m->ntlb_ways, NPT_TLB_LRU);
-	return 0;
+	if (m->ntlb_entries &&
+	    npt_assoc_init(&tlb->ntlb, m->ntlb_entries, m->ntlb_ways, NPT_TLB_LRU))
+		return -ENOMEM;
+	return m->flags & NPT_TLB_ORACLE ? tlb_add_oracle(tlb) : 0;
 }
 
 static void tlb_fast_none(struct npt_tlb *tlb, unsigned int kind)
@@ -118,6 +131,7 @@ void npt_tlb_destroy(struct npt_tlb *tlb)
 	for (i = 0; i < tlb->nr_pwc; i++)
 		npt_assoc_free(&tlb->pwc[i]);
 	npt_assoc_free(&tlb->ntlb);
+	npt_oracle_destroy(tlb->oracle);
 	npt_zfree(tlb);
 }
 
@@ -130,7 +144,8 @@ static void tlb_set_fast(struct npt_tlb *tlb, unsigned int kind, const struct np
 	const u64 tag = NPT_KEY_VALID | 3 << NPT_KEY_CLASS_SHIFT;
 	struct npt_tlb_fast *f = &tlb->fast[kind];
 
-	if ((!a->mask && a->nr_sets != 1) || key & NPT_KEY_SHARED || a->policy == NPT_TLB_LFU)
+	if ((!a->mask && a->nr_sets != 1) || key & NPT_KEY_SHARED || a->policy == NPT_TLB_LFU ||
+	    tlb->oracle)
 		return;
 	f->sets = a->sets;
 	f->mask = a->mask;
@@ -219,6 +234,8 @@ static noinline unsigned int tlb_lookup_any(struct npt_tlb *tlb, unsigned int ki
 	u64 *ctr = tlb->ctr;
 	u64 key;
 
+	if (unlikely(tlb->oracle))
+		npt_oracle_look(tlb->oracle, gva, pcid);
 	key = tlb_probe_level(l1, gva, pcid, val, &hit);
 	if (key)
 		return tlb_hit(tlb, kind, hit, key);
@@ -362,6 +379,8 @@ static noinline void tlb_fill_any(struct npt_tlb *tlb, unsigned int kind, u64 gv
 
 	if (WARN_ON_ONCE(npt_tlbv_size(val) >= NPT_NR_SIZES))
 		return;
+	if (unlikely(tlb->oracle))
+		npt_oracle_fill(tlb->oracle, gva, pcid, val);
 	if (!missed && tlb_upgrade(tlb, kind, gva, pcid, key, val))
 		return;
 	tlb_insert(tlb, 2, kind, gva, key, val);
@@ -399,12 +418,18 @@ static u64 tlb_flushed(struct npt_tlb *tlb, u64 dropped)
 	return dropped;
 }
 
+/* Carry a flush out in the oracle, too. True: the arrays must keep what they have. */
+static bool tlb_flush_oracle(struct npt_tlb *tlb, u32 scope, u64 gva, unsigned int pcid)
+{
+	return unlikely(tlb->oracle) && npt_oracle_flush(tlb->oracle, scope, gva, pcid);
+}
+
 u64 npt_tlb_flush_all(struct npt_tlb *tlb)
 {
+	u32 i, nr = tlb_flush_oracle(tlb, NPT_FLUSH_ALL, 0, 0) ? 0 : tlb->nr_tlb;
 	u64 dropped = npt_assoc_clear(&tlb->ntlb);
-	u32 i;
 
-	for (i = 0; i < tlb->nr_tlb; i++)
+	for (i = 0; i < nr; i++)
 		dropped += npt_assoc_clear(&tlb->tlb[i]);
 	for (i = 0; i < tlb->nr_pwc; i++)
 		npt_assoc_clear(&tlb->pwc[i]);
@@ -425,12 +450,12 @@ static u32 tlb_clear_private(struct npt_assoc *a, u64 mask, u64 match)
 	return dropped;
 }
 
-static u64 tlb_flush_private(struct npt_tlb *tlb, u64 mask, u64 match)
+static u64 tlb_flush_private(struct npt_tlb *tlb, u64 mask, u64 match, bool keep)
 {
+	u32 i, nr = keep ? 0 : tlb->nr_tlb;
 	u64 dropped = 0;
-	u32 i;
 
-	for (i = 0; i < tlb->nr_tlb; i++)
+	for (i = 0; i < nr; i++)
 		dropped += tlb_clear_private(&tlb->tlb[i], mask, match);
 	for (i = 0; i < tlb->nr_pwc; i++)
 		tlb_clear_private(&tlb->pwc[i], mask, match);
@@ -439,21 +464,23 @@ static u64 tlb_flush_private(struct npt_tlb *tlb, u64 mask, u64 match)
 
 u64 npt_tlb_flush_nonglobal(struct npt_tlb *tlb)
 {
-	return tlb_flush_private(tlb, NPT_KEY_SHARED, 0);
+	return tlb_flush_private(tlb, NPT_KEY_SHARED, 0,
+				 tlb_flush_oracle(tlb, NPT_ORACLE_NONGLOBAL, 0, 0));
 }
 
 u64 npt_tlb_flush_pcid(struct npt_tlb *tlb, unsigned int pcid)
 {
 	return tlb_flush_private(tlb, NPT_KEY_SHARED | NPT_KEY_PCID,
-				 (u64)pcid << NPT_KEY_PCID_SHIFT);
+				 (u64)pcid << NPT_KEY_PCID_SHIFT,
+				 tlb_flush_oracle(tlb, NPT_FLUSH_TAG, 0, pcid));
 }
 
 u64 npt_tlb_flush_addr(struct npt_tlb *tlb, u64 gva, unsigned int pcid)
 {
+	u32 i, nr = tlb_flush_oracle(tlb, NPT_FLUSH_ADDRESS, gva, pcid) ? 0 : tlb->nr_tlb;
 	u64 dropped = 0;
-	u32 i;
 
-	for (i = 0; i < tlb->nr_tlb; i++)
+	for (i = 0; i < nr; i++)
 		dropped += tlb_drop_addr(&tlb->tlb[i], gva, pcid, ~0U);
 	for (i = 0; i < tlb->nr_pwc; i++)
 		tlb_clear_private(&tlb->pwc[i], NPT_KEY_SHARED | NPT_KEY_PCID,
@@ -465,6 +492,8 @@ void npt_tlb_forget(struct npt_tlb *tlb, u64 gva, unsigned int pcid)
 {
 	u32 i;
 
+	if (unlikely(tlb->oracle))
+		npt_oracle_forget(tlb->oracle, gva, pcid);
 	for (i = 0; i < tlb->nr_tlb; i++)
 		tlb_drop_addr(&tlb->tlb[i], gva, pcid, ~0U);
 	npt_pwc_forget(tlb, gva, pcid);

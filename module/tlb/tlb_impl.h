@@ -8,6 +8,7 @@
 
 #include "tlb.h"
 #include "assoc.h"
+#include "oracle.h"
 
 #define NPT_NR_KINDS 2
 
@@ -62,6 +63,7 @@ struct npt_tlb {
 	struct npt_assoc tlb[NPT_TLB_UNITS];
 	struct npt_assoc pwc[NPT_PWC_UNITS];
 	struct npt_assoc ntlb;
+	struct npt_oracle *oracle;	/* NPT_TLB_ORACLE: all take the long way */
 };
 
 static_assert((int)NPT_CTR_l1d_hit == NPT_CTR_l1i_hit + 2);

@@ -5,6 +5,7 @@
 #include "mmu/internal.h"
 #include "processor.h"
 #include "test.h"
+#include "tlb/tlb_impl.h"
 #include "tlb_random.h"
 
 struct coh_stats coh_stats;
@@ -492,12 +493,23 @@ static void host_event(struct coh *c)
 	}
 }
 
+static void oracle_check(struct npt_cpu *cpu)
+{
+	struct npt_oracle *o = cpu->tlb->oracle;
+
+	if (o)
+		CHECK(!o->stale, "stale: gva %#llx value %#llx, flush %d was due", o->last.gva,
+		      o->last.val, (int)o->last_reason);
+}
+
 static void check_all(struct coh *c)
 {
 	map_check(&c->env);
-	for (unsigned int i = 0; i < c->env.ncpus; i++)
+	for (unsigned int i = 0; i < c->env.ncpus; i++) {
+		oracle_check(c->v[i].cpu);
 		if (c->env.mmu.cfg.mode == NPT_MMU_SHADOW)
 			shadow_check(&c->env, c->v[i].cpu);
+	}
 	laws_check(&c->env);
 }
 
@@ -577,6 +589,9 @@ static void coh_init(struct coh *c)
 	choose_layout(c);
 	fill_tables(c);
 	c->rnd = r;
+	/* one in four is watched for stale translations; no choice goes into that */
+	if (!(c->page[0] >> 12 & 3))
+		model.flags |= NPT_TLB_ORACLE;
 	for (unsigned int i = 0; i < ncpus; i++) {
 		CHECK(!env_add_cpu(&c->env, &model), "npt_cpu_init() failed");
 		c->v[i].cpu = c->env.cpu[i];

@@ -530,7 +530,7 @@ static void test_model_check(void)
 	CHECK_EQ(npt_tlb_model_check(&m, NULL), 0, "good model");
 	REFUSE(size, sizeof(m) - 1);
 	REFUSE(size, 0);
-	REFUSE(flags, 4);
+	REFUSE(flags, 8);
 	REFUSE(tlb[0].level, 3);
 	REFUSE(tlb[0].level, 0);
 	REFUSE(tlb[1].entries, 1);

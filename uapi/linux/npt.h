@@ -155,11 +155,17 @@ struct npt_cost {
 #define NPT_TLB_VPID (1 << 0)
 /* Entries carry a PCID, used while CR4.PCIDE is set. */
 #define NPT_TLB_PCID (1 << 1)
+/*
+ * Look for missed flushes: each vCPU keeps 2048 translations besides, whatever the arrays
+ * evict, and counts in tlb_stale_hits each access to one that no longer follows from the
+ * tables though a flush was due. Slow.
+ */
+#define NPT_TLB_ORACLE (1 << 2)
 
 /**
  * struct npt_tlb_model - TLBs, paging-structure caches, nested TLB and costs
  * @size: sizeof(struct npt_tlb_model)
- * @flags: NPT_TLB_VPID, NPT_TLB_PCID
+ * @flags: NPT_TLB_VPID, NPT_TLB_PCID, NPT_TLB_ORACLE
  * @tlb: the TLB arrays; with none, every lookup walks
  * @pwc: the paging-structure caches
  * @ntlb_entries: entries of the nested TLB (gpa -> hpa, LRU), 0: none, up to 65536

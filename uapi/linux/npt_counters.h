@@ -128,6 +128,7 @@ X(flush_recycle, vcpu, counter, flushes, "reason: tables were recycled at the ca
 X(flush_dirty_log, vcpu, counter, flushes, "reason: pages were write-protected for dirty logging") \
 X(flush_model, vcpu, counter, flushes, "reason: the TLB model was set anew") \
 X(tlb_entries_flushed, vcpu, counter, entries, "valid TLB entries dropped by flushes") \
+X(tlb_stale_hits, vcpu, counter, hits, "translations in use after a flush that they were due for") \
 /* cost */								\
 X(cycles, vcpu, counter, cycles, "cost of all the above by the VM's cost model") \
 X(batches, vcpu, counter, batches, "batches of accesses executed")	\

@@ -40,6 +40,7 @@ static const struct bit_name {
 }, flag_names[] = {
 	{ "vpid", NPT_TLB_VPID },
 	{ "pcid", NPT_TLB_PCID },
+	{ "oracle", NPT_TLB_ORACLE },
 };
 
 #define COST(field) { #field, offsetof(struct npt_cost, field) }
