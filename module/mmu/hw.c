@@ -192,15 +192,23 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 u32 npt_hw_fetch(struct npt_cpu *cpu, u64 gva, bool user, u8 *buf, u32 len)
 {
 	struct npt_mmu *mmu = cpu->mmu;
+	enum npt_walk_end end;
 	struct npt_walker w;
+	bool spurious;
 
 	len = min_t(u32, len, 4096 - (gva & 4095));
-	npt_walker_init_hw(&w, cpu, NPT_OP_FETCH, user);
-	npt_read_lock(&mmu->lock);
-	if (npt_walk_guest(&w, gva) == NPT_WALK_OK)
-		memcpy(buf, npt_hpa_ptr(w.hpa), len);
-	else
-		len = 0;
-	npt_read_unlock(&mmu->lock);
-	return len;
+	do {
+		npt_walker_init_hw(&w, cpu, NPT_OP_FETCH, user);
+		npt_read_lock(&mmu->lock);
+		end = npt_walk_guest(&w, gva);
+		if (end == NPT_WALK_OK)
+			memcpy(buf, npt_hpa_ptr(w.hpa), len);
+		npt_read_unlock(&mmu->lock);
+		/*
+		 * The map may have lost a guest table (a large leaf was split) that the shadow
+		 * tables in use were made from: the processor would not fault for it again.
+		 */
+	} while (end == NPT_WALK_STAGE2 &&
+		 !npt_map_in(cpu, w.fault_gpa, w.fault_write, &spurious));
+	return end == NPT_WALK_OK ? len : 0;
 }
