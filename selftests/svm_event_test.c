@@ -73,8 +73,8 @@ static int new_vm(int dev, unsigned int mmu)
 
 /*
  * Does QEMU's TCG make up the processor? Under its SVM INT3 counts as INT n, DR7
- * has no effect, RDTSCP is not intercepted, and an event that VMRUN delivers lets one instruction through
- * before an interrupt that waits.
+ * has no effect, RDTSCP is not intercepted, and an event that VMRUN delivers lets
+ * one instruction through before an interrupt that waits.
  */
 static bool emulated(void)
 {
