@@ -502,6 +502,19 @@ static double meminfo(const char *field)
 	return 0;
 }
 
+/* What the VMs before had may be freed late: after grace periods, by other threads. */
+static void settle(void)
+{
+	double before = -1, now = meminfo("MemFree:");
+	int rounds = 50;
+
+	while (now != before && rounds--) {
+		usleep(200000);
+		before = now;
+		now = meminfo("MemFree:");
+	}
+}
+
 #define FILL_VMS	150
 #define COUNTED_VMS	150
 
@@ -514,6 +527,7 @@ static void bench_memory(bool with_run)
 	int i;
 
 	alloc_memory(&source, ABSENT);
+	settle();
 	for (i = 0; i < FILL_VMS + COUNTED_VMS; i++) {
 		if (i == FILL_VMS)
 			free = meminfo("MemFree:");

@@ -140,8 +140,12 @@ static void unserved(struct npt_machine_vcpu *v)
 	case KVM_EXIT_FAIL_ENTRY:
 		npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,
 				"KVM_EXIT_FAIL_ENTRY, hardware reason 0x%" PRIx64
-				": the processor refused the guest's state",
-				(uint64_t)run->fail_entry.hardware_entry_failure_reason);
+				": %s",
+				(uint64_t)run->fail_entry.hardware_entry_failure_reason,
+				run->fail_entry.hardware_entry_failure_reason ==
+				NPT_FAIL_ENTRY_CPU_OFF ?
+				"virtualisation is off on the vCPU's processor" :
+				"the processor refused the guest's state");
 		break;
 	case KVM_EXIT_UNKNOWN:
 		npt_machine_end(v, NPT_MACHINE_UNSERVED, 0,
