@@ -474,7 +474,7 @@ TEST_F(abi, tlb_model)
 		}							\
 	} while (0)
 
-	REFUSED(flags, 4);
+	REFUSED(flags, NPT_TLB_ORACLE << 1);
 	REFUSED(tlb[0].level, 3);
 	REFUSED(tlb[0].kinds, 0);
 	REFUSED(tlb[0].kinds, 4);

@@ -144,31 +144,43 @@ static bool memory_is_back(long bound)
 /* Free pages that processors keep at hand, and slabs that are not full. */
 #define NOISE_KIB (8 << 10)
 
-TEST_F_TIMEOUT(limits, one_after_the_other, 3600)
+/* @n lives, of all engines and modes in turn. */
+static int live_and_die_often(int dev, void *mem, bool svm, unsigned long n)
 {
-	unsigned long i, n = number_of("NPT_LIMITS_CYCLES", 2000);
-	bool svm = have_svm(self->dev);
-	double began;
-	long before;
+	unsigned long i;
+	int ret = 0;
 
-	for (i = 0; i < 100; i++)
-		ASSERT_EQ(0, live_and_die(self->dev, NPT_ENGINE_SOFT, NPT_MMU_NATIVE + i % 3,
-					  self->mem));
-	before = kernel_memory();
-	began = now();
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !ret; i++) {
 		bool on_svm = svm && i & 1;
 		unsigned int mmu = on_svm ? NPT_MMU_SHADOW + i / 2 % 2 : NPT_MMU_NATIVE + i % 3;
 
-		ASSERT_EQ(0, live_and_die(self->dev, on_svm ? NPT_ENGINE_SVM : NPT_ENGINE_SOFT,
-					  mmu, self->mem));
+		ret = live_and_die(dev, on_svm ? NPT_ENGINE_SVM : NPT_ENGINE_SOFT, mmu, mem);
 	}
-	fprintf(stderr, "# %lu cycles: %.1f s, %.2f ms each\n", n, now() - began,
-		(now() - began) * 1000 / n);
-	/* A tenth of a page for each would show. */
-	EXPECT_TRUE(memory_is_back(before + NOISE_KIB + n * 4 / 10 / 10));
-	fprintf(stderr, "# the kernel's memory: %ld KiB, then %ld KiB\n", before,
-		kernel_memory());
+	return ret;
+}
+
+TEST_F_TIMEOUT(limits, one_after_the_other, 3600)
+{
+	unsigned long n = number_of("NPT_LIMITS_CYCLES", 2000);
+	unsigned int tries = 4;
+	double began;
+	long before;
+	bool back;
+
+	ASSERT_EQ(0, live_and_die_often(self->dev, self->mem, have_svm(self->dev), 100));
+	/* What the kernel keeps for later, it keeps once; what is lost is lost in each round. */
+	do {
+		before = kernel_memory();
+		began = now();
+		ASSERT_EQ(0, live_and_die_often(self->dev, self->mem, have_svm(self->dev), n));
+		fprintf(stderr, "# %lu cycles: %.1f s, %.2f ms each\n", n, now() - began,
+			(now() - began) * 1000 / n);
+		/* A tenth of a page for each would show. */
+		back = memory_is_back(before + NOISE_KIB + n * 4 / 10 / 10);
+		fprintf(stderr, "# the kernel's memory: %ld KiB, then %ld KiB\n", before,
+			kernel_memory());
+	} while (!back && --tries);
+	EXPECT_TRUE(back);
 }
 
 /* --- memory for tables ------------------------------------------------------------------ */

@@ -1112,23 +1112,28 @@ static bool memory_is_back(void *arg)
 
 TEST_F_TIMEOUT(stress, killed, 3600)
 {
-	unsigned int i, n = setting("NPT_STRESS_KILLS", 25);
+	unsigned int i, n = setting("NPT_STRESS_KILLS", 25), tries = 4;
 	uint64_t seed = 4711;
 	long before, bound;
+	bool back;
 
 	/* What is swapped to memory would count as the kernel's. */
 	swapoff("/dev/zram0");
 	for (i = 0; i < KILL_WARM; i++)
 		ASSERT_TRUE(kill_one(variant->mmu, 5000));
 	ASSERT_TRUE(nlraw_wait(no_vm, &self->nl, 30));
-	before = kernel_memory();
-	for (i = 0; i < n; i++)
-		ASSERT_TRUE(kill_one(variant->mmu, random_of(&seed) % 40000));
-	EXPECT_TRUE(nlraw_wait(no_vm, &self->nl, 30));
-	bound = before + NOISE_KIB + n * LEAK_KIB;
-	EXPECT_TRUE(nlraw_wait(memory_is_back, &bound, 30));
-	fprintf(stderr, "# %u killed, the kernel's memory: %ld KiB, then %ld KiB\n", n, before,
-		kernel_memory_after);
+	/* What the kernel keeps for later, it keeps once; what is lost is lost in each round. */
+	do {
+		before = kernel_memory();
+		for (i = 0; i < n; i++)
+			ASSERT_TRUE(kill_one(variant->mmu, random_of(&seed) % 40000));
+		EXPECT_TRUE(nlraw_wait(no_vm, &self->nl, 30));
+		bound = before + NOISE_KIB + n * LEAK_KIB;
+		back = nlraw_wait(memory_is_back, &bound, 10);
+		fprintf(stderr, "# %u killed, the kernel's memory: %ld KiB, then %ld KiB\n", n,
+			before, kernel_memory_after);
+	} while (!back && --tries);
+	EXPECT_TRUE(back);
 	/* Nothing of all this keeps the module. */
 	if (!geteuid() && getenv("NPT_KO"))
 		EXPECT_EQ(0, module_unload() ?: module_load());
