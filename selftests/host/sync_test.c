@@ -253,6 +253,7 @@ static enum npt_fault_outcome fault_at(struct scene *s, u64 gva, u64 error_code,
 static void device_page(void)
 {
 	struct env_slot *slot;
+	struct npt_regs regs;
 	struct scene s;
 	u64 gpa, asked;
 
@@ -271,6 +272,11 @@ static void device_page(void)
 	env_op(s.cpu, NPT_OP_INVLPG, X);
 	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_MMIO, "after INVLPG");
 	CHECK_EQ(gpa, DEVICE + 0x1000, "its gpa");
+	put(&s, TABLE, LEAF, (DEVICE + 0x2000) | P | A);
+	regs = s.cpu->regs;
+	CHECK(!npt_cpu_set_regs(s.cpu, &regs), "set_regs");
+	CHECK_EQ(fault_at(&s, X, 0, &gpa), NPT_FAULT_MMIO, "after registers were set");
+	CHECK_EQ(gpa, DEVICE + 0x2000, "its gpa");
 	put(&s, TABLE, LEAF, DEVICE | USER);
 	env_op(s.cpu, NPT_OP_MOV_CR3, ROOT);
 	npt_hw_set_rights(s.cpu, true, 0);
