@@ -5,6 +5,7 @@
 
 #include "mmu.h"
 #include "format.h"
+#include "rights.h"
 #include "walk.h"
 #include "trace_hooks.h"
 #include "../tlb/tlb.h"

@@ -128,9 +128,6 @@ static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_
 	w->how = cpu->how;
 }
 
-/* Bit in npt_cpu.allow. */
-#define npt_acc_bit(op, user) (1u << ((op) + 3 * (user)))
-
 /*
  * Walk the guest's tables and, for each entry and the page, the map.
  * mmu->lock is held. Fills everything in the "out" part.
@@ -142,17 +139,6 @@ enum npt_walk_end npt_walk_guest_path(struct npt_walker *w, u64 gva);
 /* Walk one-dimensional shadow tables from @root; w->gpa gets the hpa. */
 enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,
 				  u64 root, u64 gva);
-
-/*
- * Do the rights of a translation (NPT_TLBV_W/U/X) permit the access? Gives
- * NPT_VERDICT_USER, _NX, _SMEP, _WRITE, _SMAP, or 0.
- */
-u8 npt_check_rights(const struct npt_cpu *cpu, u64 rights, u8 op, bool user, bool wp);
-/* Does PKRU deny a data access to a user page of @key (SDM vol. 3A, 4.6.2)? */
-bool npt_pkey_denies(const struct npt_cpu *cpu, u64 rights, unsigned int key, u8 op, bool user);
-
-/* #PF error code of a FAULT (SDM vol. 3A, 4.7). */
-u32 npt_walk_error_code(const struct npt_walker *w);
 
 /* Bring the vCPU's counters up to what npt_walk_account() was told. */
 void npt_walk_fold(struct npt_cpu *cpu);
