@@ -17,37 +17,9 @@
 /* Pages that one access can touch. */
 #define MAX_PAGES (NPT_ACCESS_MAX_SIZE / 4096 + 2)
 
-static inline void lock_and_obey(struct npt_cpu *cpu)
-{
-	npt_read_lock(&cpu->mmu->lock);
-	if (unlikely(npt_cpu_behind(cpu)))
-		npt_cpu_obey(cpu);
-}
-
-static inline void unlock(struct npt_cpu *cpu)
-{
-	npt_read_unlock(&cpu->mmu->lock);
-}
-
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva)
 {
 	return !((gva + cpu->va_bias) & cpu->va_unused);
-}
-
-enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err)
-{
-	switch (err) {
-	case -ENOENT:
-		return NPT_FAULT_MMIO;
-	case -EROFS:
-		return NPT_FAULT_READONLY;
-	case -EINTR:
-	case -ENOMEM:
-		cpu->err = err;
-		return NPT_FAULT_ERROR;
-	default:
-		return NPT_FAULT_ERROR;
-	}
 }
 
 static u8 outcome_status(enum npt_fault_outcome outcome)
@@ -62,76 +34,6 @@ static u8 outcome_status(enum npt_fault_outcome outcome)
 	}
 }
 
-/* --- faults ----------------------------------------------------------------- */
-
-void npt_count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome)
-{
-	static const int counter[] = {
-		[NPT_FAULT_FIXED] = NPT_CTR_pf_fixed,
-		[NPT_FAULT_GUEST] = NPT_CTR_pf_guest,
-		[NPT_FAULT_EMULATE] = NPT_CTR_pf_emulate,
-		[NPT_FAULT_UNSYNC] = NPT_CTR_pf_unsync,
-		[NPT_FAULT_SPURIOUS] = NPT_CTR_pf_spurious,
-		[NPT_FAULT_MMIO] = NPT_CTR_pf_mmio,
-		[NPT_FAULT_READONLY] = NPT_CTR_pf_readonly,
-		[NPT_FAULT_ERROR] = NPT_CTR_pf_error,
-	};
-
-	cpu->ctr[NPT_CTR_pf_taken]++;
-	cpu->ctr[kind]++;
-	cpu->ctr[counter[outcome]]++;
-}
-
-void npt_count_guest_pf(struct npt_cpu *cpu, u8 verdict)
-{
-	static const int counter[] = {
-		[NPT_VERDICT_NOT_PRESENT] = NPT_CTR_guest_pf_not_present,
-		[NPT_VERDICT_RESERVED] = NPT_CTR_guest_pf_reserved,
-		[NPT_VERDICT_WRITE] = NPT_CTR_guest_pf_write,
-		[NPT_VERDICT_USER] = NPT_CTR_guest_pf_user,
-		[NPT_VERDICT_NX] = NPT_CTR_guest_pf_nx,
-		[NPT_VERDICT_SMEP] = NPT_CTR_guest_pf_smep,
-		[NPT_VERDICT_SMAP] = NPT_CTR_guest_pf_smap,
-		[NPT_VERDICT_PKEY] = NPT_CTR_guest_pf_pkey,
-	};
-
-	cpu->ctr[NPT_CTR_guest_pf]++;
-	cpu->ctr[counter[verdict]]++;
-}
-
-/* The map lacks a page: bring it in. The lock is dropped meanwhile. */
-static enum npt_fault_outcome fix_map(struct npt_cpu *cpu, const struct npt_walker *w, u64 gva)
-{
-	enum npt_fault_outcome outcome;
-	bool spurious;
-	int err;
-
-	unlock(cpu);
-	err = npt_map_in(cpu, w->fault_gpa, w->fault_write, &spurious);
-	lock_and_obey(cpu);
-	if (err)
-		outcome = npt_map_outcome(cpu, err);
-	else
-		outcome = spurious ? NPT_FAULT_SPURIOUS : NPT_FAULT_FIXED;
-	if (cpu->mmu->cfg.mode == NPT_MMU_NESTED) {
-		npt_count_fault(cpu, NPT_CTR_pf_nested, outcome);
-		npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->fault_write ? 2 : 0, outcome);
-	}
-	return outcome;
-}
-
-static enum npt_fault_outcome fix_shadow(struct npt_cpu *cpu, struct npt_walker *w, u64 gva)
-{
-	enum npt_fault_outcome outcome;
-
-	unlock(cpu);
-	outcome = npt_shadow_fault(cpu, w, gva);
-	lock_and_obey(cpu);
-	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
-	npt_trace_fault(cpu->mmu, gva, w->fault_gpa, w->op == NPT_OP_WRITE ? 2 : 0, outcome);
-	return outcome;
-}
-
 /* --- one walk, as the mode has it --------------------------------------------- */
 
 /* False: no memory for a root. */
@@ -140,9 +42,9 @@ static bool prepare_root(struct npt_cpu *cpu)
 	int err;
 
 	while (unlikely(!npt_shadow_root_fits(cpu))) {
-		unlock(cpu);
+		npt_cpu_unlock(cpu);
 		err = npt_shadow_load_root(cpu);
-		lock_and_obey(cpu);
+		npt_cpu_lock(cpu);
 		if (err) {
 			cpu->err = err;
 			return false;
@@ -244,13 +146,7 @@ static noinline u8 mend(struct access *a, struct npt_walker *w, enum npt_walk_en
 	/* A stale walk cache entry must not lead here again. */
 	if (end == NPT_WALK_FAULT && unlikely(cpu->how.pwc_guest))
 		npt_pwc_forget(cpu->tlb, gva, cpu->pcid);
-	if (end == NPT_WALK_STAGE2)
-		outcome = fix_map(cpu, w, gva);
-	else if (cpu->mmu->cfg.mode == NPT_MMU_SHADOW)
-		outcome = fix_shadow(cpu, w, gva);
-	else
-		outcome = NPT_FAULT_GUEST;
-
+	outcome = npt_mend(cpu, w, end, gva);
 	switch (outcome) {
 	case NPT_FAULT_FIXED:
 	case NPT_FAULT_SPURIOUS:
@@ -354,137 +250,6 @@ static noinline u8 translate(struct access *a, u64 gva)
 	return NPT_STATUS_OK;
 }
 
-/* --- guest memory ------------------------------------------------------------------ */
-
-u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write)
-{
-	const struct npt_format *f = mmu->map_fmt;
-	unsigned int level;
-	void *table;
-	u64 *leaf = npt_map_leaf(mmu, gpa, &level, &table);
-
-	if (!leaf || (write && !(*leaf & f->write)))
-		return NULL;
-	return npt_hpa_ptr((*leaf & f->level[level].leaf_mask) |
-			   (gpa & (BIT_ULL(f->level[level].shift) - 1)));
-}
-
-#define STORE_WORD(type, guest, buf) do {		\
-	type word;					\
-							\
-	memcpy(&word, buf, sizeof(word));		\
-	WRITE_ONCE(*(type *)(guest), word);		\
-} while (0)
-
-#define LOAD_WORD(type, guest, buf) do {		\
-	type word = READ_ONCE(*(type *)(guest));	\
-							\
-	memcpy(buf, &word, sizeof(word));		\
-} while (0)
-
-/* Aligned words at once: others read and write the same memory meanwhile. */
-static void copy_in(u8 *guest, const u8 *buf, u32 len)
-{
-	bool aligned = !((unsigned long)guest & (len - 1));
-
-	if (len == 8 && aligned)
-		STORE_WORD(u64, guest, buf);
-	else if (len == 4 && aligned)
-		STORE_WORD(u32, guest, buf);
-	else if (len == 2 && aligned)
-		STORE_WORD(u16, guest, buf);
-	else
-		memcpy(guest, buf, len);
-}
-
-static void copy_out(const u8 *guest, u8 *buf, u32 len)
-{
-	bool aligned = !((unsigned long)guest & (len - 1));
-
-	if (len == 8 && aligned)
-		LOAD_WORD(u64, guest, buf);
-	else if (len == 4 && aligned)
-		LOAD_WORD(u32, guest, buf);
-	else if (len == 2 && aligned)
-		LOAD_WORD(u16, guest, buf);
-	else
-		memcpy(buf, guest, len);
-}
-
-/* One try within one page. True: done. @write_locked: shadow tables may be changed. */
-static bool try_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write,
-		     bool write_locked, bool *tracked)
-{
-	struct npt_mmu *mmu = cpu->mmu;
-	u8 *p = npt_guest_ptr(mmu, gpa, write);
-
-	*tracked = false;
-	if (!p)
-		return false;
-	if (!write) {
-		if (buf)
-			copy_out(p, buf, len);
-		return true;
-	}
-	*tracked = mmu->cfg.mode == NPT_MMU_SHADOW && npt_gfn_tracked(mmu, gpa >> 12);
-	if (*tracked && !write_locked)
-		return false;
-	if (buf)
-		copy_in(p, buf, len);
-	if (*tracked)
-		npt_shadow_pte_write(cpu, gpa, len);
-	return true;
-}
-
-static int copy_in_page(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write)
-{
-	struct npt_mmu *mmu = cpu->mmu;
-	bool done, tracked, spurious;
-	int err;
-
-	for (;;) {
-		npt_read_lock(&mmu->lock);
-		done = try_copy(cpu, gpa, buf, len, write, false, &tracked);
-		npt_read_unlock(&mmu->lock);
-		if (!done && tracked) {
-			npt_write_lock(&mmu->lock);
-			done = try_copy(cpu, gpa, buf, len, write, true, &tracked);
-			npt_write_unlock(&mmu->lock);
-		}
-		if (done)
-			return 0;
-		err = npt_map_in(cpu, gpa, write, &spurious);
-		if (err)
-			return err;
-	}
-}
-
-static int guest_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write, u32 *done)
-{
-	int err;
-
-	for (*done = 0; *done < len; ) {
-		u32 n = min_t(u32, len - *done, 4096 - (gpa & 4095));
-
-		err = copy_in_page(cpu, gpa, buf ? buf + *done : NULL, n, write);
-		if (err)
-			return err;
-		*done += n;
-		gpa += n;
-	}
-	return 0;
-}
-
-int npt_guest_read(struct npt_cpu *cpu, u64 gpa, void *buf, u32 len, u32 *done)
-{
-	return guest_copy(cpu, gpa, buf, len, false, done);
-}
-
-int npt_guest_write(struct npt_cpu *cpu, u64 gpa, const void *buf, u32 len, u32 *done)
-{
-	return guest_copy(cpu, gpa, (u8 *)buf, len, true, done);
-}
-
 /* --- records ------------------------------------------------------------------------- */
 
 /*
@@ -527,15 +292,15 @@ static u8 move_data(struct access *a, const u64 *gpas, const u32 *lens, u32 nr, 
 	u32 i, done;
 	int err = 0;
 
-	unlock(a->cpu);
+	npt_cpu_unlock(a->cpu);
 	for (i = 0; i < nr && !err; i++) {
-		err = guest_copy(a->cpu, gpas[i], buf, lens[i], a->op == NPT_OP_WRITE, &done);
+		err = npt_guest_copy(a->cpu, gpas[i], buf, lens[i], a->op == NPT_OP_WRITE, &done);
 		if (err)
 			a->gpa = gpas[i] + done;
 		if (buf)
 			buf += lens[i];
 	}
-	lock_and_obey(a->cpu);
+	npt_cpu_lock(a->cpu);
 	return copy_status(a->cpu, err);
 }
 
@@ -585,7 +350,7 @@ static u8 control_op(struct npt_cpu *cpu, const struct npt_access *rec)
 {
 	bool ok = true;
 
-	unlock(cpu);
+	npt_cpu_unlock(cpu);
 	switch (rec->op) {
 	case NPT_OP_INVLPG:
 		if (npt_gva_valid(cpu, rec->gva))
@@ -602,7 +367,7 @@ static u8 control_op(struct npt_cpu *cpu, const struct npt_access *rec)
 	default:
 		npt_cpu_world_switch(cpu);
 	}
-	lock_and_obey(cpu);
+	npt_cpu_lock(cpu);
 	return ok ? NPT_STATUS_OK : NPT_STATUS_GUEST_GP;
 }
 
@@ -753,10 +518,10 @@ u32 npt_cpu_execute(struct npt_cpu *cpu, const struct npt_access *rec, u32 n,
 	cpu->err = 0;
 	cpu->at_table = false;
 	while (on && b.rec != rec + n) {
-		lock_and_obey(cpu);
+		npt_cpu_lock(cpu);
 		on = run_records(&b, b.rec + min_t(u32, RUN_LENGTH, rec + n - b.rec));
 		npt_walk_fold(cpu);
-		unlock(cpu);
+		npt_cpu_unlock(cpu);
 		/* Let writers in: the host's invalidations wait for us. */
 		npt_relax();
 	}

@@ -110,10 +110,8 @@ void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 
 void npt_cpu_settle(struct npt_cpu *cpu)
 {
-	npt_read_lock(&cpu->mmu->lock);
-	if (npt_cpu_behind(cpu))
-		npt_cpu_obey(cpu);
-	npt_read_unlock(&cpu->mmu->lock);
+	npt_cpu_lock(cpu);
+	npt_cpu_unlock(cpu);
 }
 
 void npt_mmu_bug(struct npt_mmu *mmu, const char *what)

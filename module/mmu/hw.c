@@ -19,11 +19,9 @@ int npt_hw_prepare(struct npt_cpu *cpu)
 	if (likely(npt_hw_ready(cpu)))
 		return 0;
 	for (;;) {
-		npt_read_lock(&mmu->lock);
-		if (npt_cpu_behind(cpu))
-			npt_cpu_obey(cpu);
+		npt_cpu_lock(cpu);
 		fits = mmu->cfg.mode != NPT_MMU_SHADOW || npt_shadow_root_fits(cpu);
-		npt_read_unlock(&mmu->lock);
+		npt_cpu_unlock(cpu);
 		if (fits)
 			return 0;
 		err = npt_shadow_load_root(cpu);

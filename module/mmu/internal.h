@@ -64,6 +64,19 @@ static inline bool npt_cpu_behind(const struct npt_cpu *cpu)
 	return cpu->flush_seen != cpu->mmu->flush_seq || cpu->nr_pending;
 }
 
+/* The lock for reading, with nothing left to obey. */
+static inline void npt_cpu_lock(struct npt_cpu *cpu)
+{
+	npt_read_lock(&cpu->mmu->lock);
+	if (unlikely(npt_cpu_behind(cpu)))
+		npt_cpu_obey(cpu);
+}
+
+static inline void npt_cpu_unlock(struct npt_cpu *cpu)
+{
+	npt_read_unlock(&cpu->mmu->lock);
+}
+
 /* The tables contradict themselves: this VM is dead. */
 void npt_mmu_bug(struct npt_mmu *mmu, const char *what);
 
@@ -77,14 +90,25 @@ void npt_cpu_world_switch(struct npt_cpu *cpu);
 
 /* --- access.c ----------------------------------------------------------------- */
 
+bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
+
+/* --- fault.c ------------------------------------------------------------------ */
+
 /* How a host error ends a fault. */
 enum npt_fault_outcome npt_map_outcome(struct npt_cpu *cpu, int err);
-/* Lock held: where @gpa can be reached now; NULL: it must be brought in first. */
-u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write);
-bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);
 /* A fault of @kind (NPT_CTR_pf_nested, _shadow) by its outcome; a guest's by its reason. */
 void npt_count_fault(struct npt_cpu *cpu, int kind, enum npt_fault_outcome outcome);
 void npt_count_guest_pf(struct npt_cpu *cpu, u8 verdict);
+/* What a walk of ours found lacking (@end) is mended, if it can be: npt_cpu_lock() was taken. */
+enum npt_fault_outcome npt_mend(struct npt_cpu *cpu, struct npt_walker *w,
+				enum npt_walk_end end, u64 gva);
+
+/* --- guest_memory.c ----------------------------------------------------------- */
+
+/* Lock held: where @gpa can be reached now; NULL: it must be brought in first. */
+u8 *npt_guest_ptr(struct npt_mmu *mmu, u64 gpa, bool write);
+/* npt_guest_read() or _write(); @buf NULL: as if, but nothing moves. */
+int npt_guest_copy(struct npt_cpu *cpu, u64 gpa, u8 *buf, u32 len, bool write, u32 *done);
 
 /*
  * Live entries. A processor that walks our tables sets A and D bits in them at any
