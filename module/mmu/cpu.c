@@ -230,7 +230,7 @@ int npt_cpu_set_regs(struct npt_cpu *cpu, const struct npt_regs *regs)
 	cpu->regs = *regs;
 	npt_cpu_derive(cpu);
 	/* Rights may be others now; and whoever sets registers may have changed tables too. */
-	cpu->device.allow = 0;
+	npt_cpu_forget_device(cpu);
 	if (old.cr0 == regs->cr0 && old.cr3 == regs->cr3 &&
 	    old.cr4 == regs->cr4 && old.efer == regs->efer)
 		return 0;

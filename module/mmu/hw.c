@@ -63,7 +63,7 @@ void npt_hw_set_rights(struct npt_cpu *cpu, bool ac, u32 pkru)
 	bool derive = cpu->regs.ac != ac;
 
 	if (derive || cpu->regs.pkru != pkru)
-		cpu->device.allow = 0;
+		npt_cpu_forget_device(cpu);
 	cpu->regs.ac = ac;
 	cpu->regs.pkru = pkru;
 	if (derive)

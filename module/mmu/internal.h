@@ -88,6 +88,14 @@ void npt_cpu_guest_flush(struct npt_cpu *cpu);
 /* Another VM ran on this CPU meanwhile. */
 void npt_cpu_world_switch(struct npt_cpu *cpu);
 
+/* --- hw.c ----------------------------------------------------------------- */
+
+/* Who may touch the device that the guest touched last, and how, must be found out again. */
+static inline void npt_cpu_forget_device(struct npt_cpu *cpu)
+{
+	cpu->device.allow = 0;
+}
+
 /* --- access.c ----------------------------------------------------------------- */
 
 bool npt_gva_valid(const struct npt_cpu *cpu, u64 gva);

@@ -601,7 +601,7 @@ static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
 		/* As a processor drops what it cached of a page that faults. */
 		npt_shadow_sync_leaf(cpu, t->gva);
 		if (cpu->device.gva == t->gva >> 12)
-			cpu->device.allow = 0;
+			npt_cpu_forget_device(cpu);
 		t->outcome = NPT_FAULT_GUEST;
 		return STEP_DONE;
 	case NPT_WALK_STAGE2:
