@@ -94,7 +94,7 @@ static void change_begin(struct npt_vm *vm)
 	lockdep_assert_held(&vm->mem.lock);
 	npt_write_lock(&vm->mmu.lock);
 	vm->mem.seq++;
-	vm->mmu.ctr[NPT_CTR_slot_changes]++;
+	npt_mmu_slots_change(&vm->mmu);
 }
 
 static void change_end(struct npt_vm *vm)

@@ -51,6 +51,12 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 	npt_map_destroy(mmu);
 }
 
+void npt_mmu_slots_change(struct npt_mmu *mmu)
+{
+	WRITE_ONCE(mmu->slots_seq, mmu->slots_seq + 1);
+	mmu->ctr[NPT_CTR_slot_changes]++;
+}
+
 void npt_mmu_set_maxphyaddr(struct npt_mmu *mmu, u8 bits)
 {
 	npt_write_lock(&mmu->lock);

@@ -112,27 +112,27 @@ static bool device_known(struct npt_cpu *cpu, struct npt_hw_fault *f, u8 op, boo
 	if (!(d->allow & npt_acc_bit(op, user)) || d->gva != f->gva >> 12 || f->implicit)
 		return false;
 	if (d->flushes != cpu->hw_flushes || READ_ONCE(cpu->nr_pending) ||
-	    d->slot_changes != READ_ONCE(cpu->mmu->ctr[NPT_CTR_slot_changes]))
+	    d->slots_seq != READ_ONCE(cpu->mmu->slots_seq))
 		return false;
 	f->gpa = d->gpa << 12 | (f->gva & 4095);
 	f->at_table = false;
 	return true;
 }
 
-/* @slot_changes: before the fault was looked at. */
+/* @slots_seq: before the fault was looked at. */
 static void know_device(struct npt_cpu *cpu, const struct npt_hw_fault *f, u8 op, bool user,
-			u64 slot_changes)
+			u64 slots_seq)
 {
 	struct npt_device_page d = {
 		.gva = f->gva >> 12, .gpa = f->gpa >> 12, .flushes = cpu->hw_flushes,
-		.slot_changes = slot_changes, .allow = npt_acc_bit(op, user),
+		.slots_seq = slots_seq, .allow = npt_acc_bit(op, user),
 	};
 
 	if (f->at_table || f->implicit)
 		return;
 	/* Reads and writes of one page take turns. */
 	if (d.gva == cpu->device.gva && d.gpa == cpu->device.gpa &&
-	    d.flushes == cpu->device.flushes && d.slot_changes == cpu->device.slot_changes)
+	    d.flushes == cpu->device.flushes && d.slots_seq == cpu->device.slots_seq)
 		d.allow |= cpu->device.allow;
 	cpu->device = d;
 }
@@ -164,7 +164,7 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 {
 	u8 op = f->error_code & EC_FETCH ? NPT_OP_FETCH :
 		f->error_code & EC_WRITE ? NPT_OP_WRITE : NPT_OP_READ;
-	u64 slot_changes = READ_ONCE(cpu->mmu->ctr[NPT_CTR_slot_changes]);
+	u64 slots_seq = READ_ONCE(cpu->mmu->slots_seq);
 	bool user = f->error_code & EC_USER;
 	u32 error_code = f->error_code & 0x1f;
 	enum npt_fault_outcome outcome;
@@ -180,7 +180,7 @@ enum npt_fault_outcome npt_hw_shadow_fault(struct npt_cpu *cpu, struct npt_hw_fa
 	} else {
 		outcome = mend_shadow(cpu, f, op, user);
 		if (outcome == NPT_FAULT_MMIO)
-			know_device(cpu, f, op, user, slot_changes);
+			know_device(cpu, f, op, user, slots_seq);
 	}
 	npt_count_fault(cpu, NPT_CTR_pf_shadow, outcome);
 	npt_trace_fault(cpu->mmu, f->gva, f->gpa, error_code, outcome);

@@ -134,6 +134,7 @@ struct npt_mmu {
 
 	/* All below: lock for writing; flush_* may be read under it for reading. */
 	u64 flush_seq;		/* grows with each flush of all vCPUs */
+	u64 slots_seq;		/* grows with each change of memslots; read anywhere */
 	u32 flush_reason;	/* of the latest, enum npt_flush_reason */
 	u64 ctr[NPT_CTR_NR];	/* counters of scope vm; gauges may be read unlocked */
 
@@ -224,7 +225,7 @@ struct npt_walk_sum {
 struct npt_device_page {
 	u64 gva, gpa;
 	u64 flushes;		/* npt_cpu.hw_flushes: any since make it void */
-	u64 slot_changes;	/* likewise the VM's memory */
+	u64 slots_seq;		/* npt_mmu.slots_seq: likewise the VM's memory */
 	u8 allow;		/* npt_acc_bit(): by whom and how it has been touched; 0: void */
 };
 
@@ -284,6 +285,9 @@ int npt_mmu_init(struct npt_mmu *mmu, const struct npt_mmu_config *cfg,
 		 const struct npt_mmu_host *host);
 /* Free every table. No vCPU and no notifier may be left. */
 void npt_mmu_destroy(struct npt_mmu *mmu);
+
+/* Under mmu->lock for writing: memslots change before it is dropped. */
+void npt_mmu_slots_change(struct npt_mmu *mmu);
 
 /*
  * Under mmu->lock for writing: drop every translation of [start, end) (gfns)

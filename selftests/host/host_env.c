@@ -306,7 +306,7 @@ void env_hide_slot(struct env *env, struct env_slot *s)
 void env_show_slot(struct env *env, struct env_slot *s, u64 gfn, u64 npages)
 {
 	npt_write_lock(&env->mmu.lock);
-	env->mmu.ctr[NPT_CTR_slot_changes]++;
+	npt_mmu_slots_change(&env->mmu);
 	env->seq++;
 	s->gfn = gfn;
 	s->npages = npages;

@@ -381,7 +381,7 @@ static int inproc_mem_slot(struct npt_memory *mem, uint64_t size)
 	struct inproc_vm *ivm = mem->vm->priv;
 
 	npt_write_lock(&ivm->mmu.lock);
-	ivm->mmu.ctr[NPT_CTR_slot_changes]++;
+	npt_mmu_slots_change(&ivm->mmu);
 	if (size) {
 		ivm->mmu.ctr[NPT_CTR_slots]++;
 	} else {
