@@ -173,7 +173,11 @@ static void host_kick(struct npt_mmu *mmu)
 
 static void host_bug(struct npt_mmu *mmu, const char *what)
 {
-	FAIL("the MMU gave up: %s", what);
+	struct env *env = to_env(mmu);
+
+	CHECK(env->may_die, "the MMU gave up: %s", what);
+	CHECK(!env->death, "the MMU gave up twice: %s, %s", env->death, what);
+	env->death = what;
 }
 
 static const struct npt_mmu_host env_host = {

@@ -51,6 +51,8 @@ struct env {
 	void (*on_kick)(struct env *env);	/* what another vCPU does before it heeds one */
 	struct npt_tlb_model model;
 	bool alive;		/* mmu is initialised */
+	bool may_die;		/* the MMU may give up; else that fails the test */
+	const char *death;	/* why it did */
 };
 
 /* Make the VM of @cfg. 0, or what npt_mmu_init() said. Slots come later. */
