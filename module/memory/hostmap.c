@@ -157,28 +157,12 @@ static unsigned int max_size(struct npt_vm *vm, const struct backing *b, u64 gfn
 	return size;
 }
 
-/*
- * Under mmu->lock there is no number to compare: an invalidation that has begun
- * shows as busy, one that begins later has to wait for the lock to zap what is
- * entered now. Pages are not marked accessed: nobody has asked for them.
- */
-static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+/* As many of the @n small pages from @hva on as are there and writable. */
+static u32 quick_pages(unsigned long hva, u32 n, u64 *hpa)
 {
-	struct npt_vm *vm = npt_mmu_vm(mmu);
-	u64 gfn = gpa >> PAGE_SHIFT;
 	struct page *pages[NPT_PREFETCH_MAX];
-	struct npt_slot *slot;
-	unsigned long hva;
 	int i, got, good;
 
-	npt_assert_write(&mmu->lock);
-	slot = npt_slot_find(&vm->mem, gfn);
-	if (!slot || slot->flags || current->mm != vm->mm)
-		return 0;
-	hva = npt_slot_hva(slot) + ((gfn - slot->base_gfn) << PAGE_SHIFT);
-	n = min_t(u64, n, slot->base_gfn + slot->npages - gfn);
-	if (npt_watch_busy(vm, hva, hva + n * PAGE_SIZE))
-		return 0;
 	got = get_user_pages_fast_only(hva, n, FOLL_WRITE, pages);
 	for (i = 0, good = 0; i < got; i++) {
 		struct folio *folio = page_folio(pages[i]);
@@ -191,6 +175,45 @@ static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
 		put_page(pages[i]);
 	}
 	return good;
+}
+
+/* Likewise large ones: the first small page of each says where it lies. */
+static u32 quick_large_pages(struct mm_struct *mm, unsigned long hva, unsigned int size, u32 n,
+			     u64 *hpa)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++, hva += 1UL << npt_size_shift(size))
+		if (host_size(mm, hva) < size || !quick_pages(hva, 1, &hpa[i]))
+			break;
+	return i;
+}
+
+/*
+ * Under mmu->lock there is no number to compare: an invalidation that has begun
+ * shows as busy, one that begins later has to wait for the lock to zap what is
+ * entered now. So what is seen to be there stays there, in one piece, meanwhile.
+ * Pages are not marked accessed: nobody has asked for them.
+ */
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, unsigned int size, u32 n, u64 *hpa)
+{
+	struct npt_vm *vm = npt_mmu_vm(mmu);
+	unsigned int shift = npt_size_shift(size);
+	u64 gfn = gpa >> PAGE_SHIFT;
+	struct npt_slot *slot;
+	unsigned long hva;
+
+	npt_assert_write(&mmu->lock);
+	slot = npt_slot_find(&vm->mem, gfn);
+	if (!slot || slot->flags || current->mm != vm->mm)
+		return 0;
+	hva = npt_slot_hva(slot) + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+	n = min_t(u64, n, (slot->base_gfn + slot->npages - gfn) >> (shift - PAGE_SHIFT));
+	if (hva & ((1UL << shift) - 1) || npt_watch_busy(vm, hva, hva + ((u64)n << shift)))
+		return 0;
+	if (size == NPT_SIZE_4K)
+		return quick_pages(hva, n, hpa);
+	return quick_large_pages(vm->mm, hva, size, n, hpa);
 }
 
 static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out)

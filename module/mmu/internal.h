@@ -288,18 +288,20 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
 void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
-/* A level-1 guest table as it is in memory now. */
+/* A guest table as it is in memory now, and what leaves in it are like. */
 struct npt_guest_table {
 	const struct npt_format *f;
 	const void *entries;
-	u64 rsvd;		/* bits that must be clear in them */
+	u64 want;		/* bits that all must be set in one that has been accessed */
+	u64 rsvd;		/* bits that must be clear in it */
+	u64 frame;		/* address that it maps */
 };
 
-/* The one behind @sp; false if it can't be read. Lock held. */
+/* The level-1 table behind @sp; false if it can't be read. Lock held. */
 bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_guest_table *t);
 /*
- * What entry @i of @sp is made from: NPT_TLBV_W/U/X/D/G and key, with the levels
- * above. False if it is not present, not valid or has not been accessed.
+ * What leaf @i of @sp is made from: NPT_TLBV_W/U/X/D/G and key, with the levels above.
+ * False if it is no leaf, not present, not valid or has not been accessed.
  */
 bool npt_guest_leaf(const struct npt_guest_table *t, const struct npt_sp *sp, unsigned int i,
 		    u64 *gfn, u64 *rights);

@@ -304,37 +304,51 @@ static bool map_suffices(struct npt_mmu *mmu, u64 gpa, bool write)
 }
 
 /* Enter a page that nobody asked for: who uses it will set the accessed bit. */
-static void prefetch_page(struct npt_mmu *mmu, u64 *entry, u64 hpa)
+static void prefetch_page(struct npt_mmu *mmu, u64 *entry, unsigned int level, u64 hpa)
 {
 	const struct npt_format *f = mmu->map_fmt;
 
-	WRITE_ONCE(*entry, npt_make_leaf(f, 1, hpa, NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X |
+	WRITE_ONCE(*entry, npt_make_leaf(f, level, hpa, NPT_TLBV_W | NPT_TLBV_U | NPT_TLBV_X |
 					 NPT_TLBV_D) & ~f->accessed);
-	count_leaf(mmu, 1, 1);
-	mmu->ctr[NPT_CTR_fills_4k]++;
+	count_leaf(mmu, level, 1);
+	mmu->ctr[fills_counter[npt_level_size(level)]]++;
 	mmu->ctr[NPT_CTR_fills_prefetch]++;
+}
+
+/* May @entry, at @level and for @gpa, become a leaf unasked? */
+static bool may_prefetch(struct npt_mmu *mmu, u64 entry, unsigned int level, u64 gpa)
+{
+	if (entry)
+		return false;
+	/* As in leaf_level(). */
+	return level == 1 || mmu->cfg.mode != NPT_MMU_SHADOW ||
+	       !npt_region_shadowed(mmu, gpa >> 12);
 }
 
 /*
  * Pages around the one just filled are likely to be wanted next. Those of its
- * aligned group that the host has at hand are cheap now and a fault each later.
+ * aligned group that the host has at hand, no smaller, are cheap now and a fault
+ * each later.
  */
-static void prefetch_group(struct npt_mmu *mmu, u64 *table, u64 gpa)
+static void prefetch_group(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 gpa)
 {
-	u64 hpa[NPT_PREFETCH_MAX], base = gpa & ~((u64)mmu->cfg.prefetch * 4096 - 1);
-	u64 *group = &table[map_index(1, base)];
+	u64 span = BIT_ULL(map_shift(level)), base = gpa & ~(mmu->cfg.prefetch * span - 1);
+	u64 hpa[NPT_PREFETCH_MAX], *group = &table[map_index(level, base)];
 	u32 i, run, got;
 
 	for (i = 0; i < mmu->cfg.prefetch; i += run) {
-		for (run = 0; i + run < mmu->cfg.prefetch && !group[i + run]; run++)
-			;
+		u64 at = base + i * span;
+
+		for (run = 0; i + run < mmu->cfg.prefetch; run++)
+			if (!may_prefetch(mmu, group[i + run], level, at + run * span))
+				break;
 		if (!run) {
 			run = 1;
 			continue;
 		}
-		got = mmu->host->map_near(mmu, base + i * 4096ULL, run, hpa);
+		got = mmu->host->map_near(mmu, at, npt_level_size(level), run, hpa);
 		while (got--)
-			prefetch_page(mmu, &group[i + got], hpa[got]);
+			prefetch_page(mmu, &group[i + got], level, hpa[got]);
 	}
 }
 
@@ -385,8 +399,8 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	if (pfn->writable)
 		mmu->host->mark_dirty(mmu, gpa >> 12);
 	npt_trace_fill(mmu, gpa, hpa, npt_level_size(level), NPT_DIM_NESTED);
-	if (mmu->cfg.prefetch && level == 1 && pfn->at_hand)
-		prefetch_group(mmu, t, gpa);
+	if (mmu->cfg.prefetch && level <= 2 && pfn->at_hand)
+		prefetch_group(mmu, t, level, gpa);
 	npt_flush_owed(mmu, NPT_FL_SLOT);
 	return NPT_FILL_DONE;
 }

@@ -46,12 +46,12 @@ struct npt_mmu_host {
 	int (*map)(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *out);
 	/*
 	 * Under mmu->lock for writing: hpas of the @n pages (NPT_PREFETCH_MAX at the
-	 * most) from @gpa on, up to the first that the host does not map writable
-	 * already, or that must not be mapped unasked: past a memslot, read-only,
-	 * with the dirty log on, on its way out. Brings nothing in, does not sleep.
-	 * Returns how many.
+	 * most) of @size (NPT_SIZE_*) from @gpa on, up to the first that the host does
+	 * not map writable and in one piece already, or that must not be mapped unasked:
+	 * past a memslot, read-only, with the dirty log on, on its way out. Brings
+	 * nothing in, does not sleep. Returns how many.
 	 */
-	u32 (*map_near)(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa);
+	u32 (*map_near)(struct npt_mmu *mmu, u64 gpa, unsigned int size, u32 n, u64 *hpa);
 	/* Under mmu->lock for writing: must @pfn be thrown away and asked for again? */
 	bool (*stale)(struct npt_mmu *mmu, const struct npt_pfn *pfn);
 	/* Under mmu->lock: the guest (or the MMU for it) may write this gfn from now on. */
@@ -72,7 +72,7 @@ struct npt_mmu_config {
 	u32 nested_levels;	/* 4 or 5 */
 	u32 leaf_pages;		/* NPT_PAGE_* */
 	u32 max_table_pages;
-	u32 prefetch;		/* pages of the aligned group that a fill of 4K looks at; 0: none */
+	u32 prefetch;		/* leaves of the aligned group that a fill looks at; 0: none */
 	bool unsync;		/* shadow: leaf tables may go out of sync */
 };
 

@@ -361,6 +361,9 @@ static void prefetch_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i
 
 	if (n->region != gfn >> 9)
 		look_near(mmu, n, gfn);
+	/* As in leaf_level(). */
+	if (sp->role.level > 1 && (!n->large || npt_region_shadowed(mmu, gfn)))
+		return;
 	if (!take_near(n, gfn, &leaf, &head, &hpa))
 		return;
 	if (!npt_rmap_has_room(*head) && !cpu->cache.nr_descs) {
@@ -368,9 +371,29 @@ static void prefetch_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i
 		cpu->cache.want_near = true;
 		return;
 	}
-	spte = make_spte(f, 1, hpa, prefetch_rights(mmu, gfn, guest_rights, leaf), guest_rights);
+	spte = make_spte(f, sp->role.level, hpa, prefetch_rights(mmu, gfn, guest_rights, leaf),
+			 guest_rights);
 	enter_leaf(cpu, sp, i, gfn, spte & ~f->accessed, head);
 	mmu->ctr[NPT_CTR_fills_prefetch]++;
+}
+
+/* The entry that the walk ended with lies in the table behind @sp. False: leave it. */
+static bool walked_table(const struct npt_cpu *cpu, const struct npt_sp *sp,
+			 const struct npt_walker *w, struct npt_guest_table *t)
+{
+	const struct npt_format *f = cpu->fmt;
+	unsigned int level = sp->role.level;
+
+	/* A page of 4 MiB is two leaves of ours, and its address is in two parts. */
+	if (level > 1 && f->entry_size == 4)
+		return false;
+	t->f = f;
+	t->want = f->present | f->accessed | f->level[level].leaf_bits;
+	t->rsvd = cpu->rsvd[level][1];
+	t->frame = f->level[level].leaf_mask;
+	t->entries = (const void *)(((unsigned long)w->leaf_ptr & ~4095UL) +
+				    sp->role.quadrant * 2048);
+	return true;
 }
 
 /*
@@ -388,11 +411,8 @@ static void prefetch_leaves(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int
 	struct npt_guest_table t;
 	u64 rights, gfn;
 
-	/* The entry that the walk ended with lies in the table that is looked at. */
-	t.f = cpu->fmt;
-	t.rsvd = cpu->rsvd[1][1];
-	t.entries = (const void *)(((unsigned long)w->leaf_ptr & ~4095UL) +
-				   sp->role.quadrant * 2048);
+	if (!sp->role.direct && !walked_table(cpu, sp, w, &t))
+		return;
 	for (; i < end; i++) {
 		if (sp->spt[i])
 			continue;
@@ -509,7 +529,7 @@ static enum build fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 	/* The leaf may have been there: what was missing is the way to it. */
 	if (linked && *outcome == NPT_FAULT_SPURIOUS)
 		*outcome = NPT_FAULT_FIXED;
-	if (cpu->mmu->cfg.prefetch && sp->role.level == 1)
+	if (cpu->mmu->cfg.prefetch)
 		prefetch_leaves(cpu, sp, i, w);
 	return BUILD_DONE;
 }

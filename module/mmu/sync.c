@@ -116,7 +116,9 @@ bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_gu
 	u64 hpa;
 
 	t->f = npt_role_guest_format(sp->role.format);
+	t->want = t->f->present | t->f->accessed;
 	t->rsvd = npt_format_rsvd_pte(t->f, mmu->maxphyaddr, sp->role.nx);
+	t->frame = t->f->level[1].leaf_mask;
 	/* 32-bit tables have twice the entries of the shadow's. */
 	hpa = npt_mmu_hpa(mmu, (sp->gfn << 12) |
 			       (t->f->entry_size == 4 ? sp->role.quadrant * 2048 : 0));
@@ -132,9 +134,9 @@ bool npt_guest_leaf(const struct npt_guest_table *t, const struct npt_sp *sp, un
 
 	pte = f->entry_size == 8 ? READ_ONCE(((const u64 *)t->entries)[i]) :
 				   READ_ONCE(((const u32 *)t->entries)[i]);
-	if (!(pte & f->present) || !(pte & f->accessed) || (pte & t->rsvd))
+	if ((pte & t->want) != t->want || (pte & t->rsvd))
 		return false;
-	*gfn = (pte & f->level[1].leaf_mask) >> 12;
+	*gfn = (pte & t->frame) >> 12;
 	*rights = npt_entry_rights(f, pte) & sp->role.rights;
 	if (pte & f->dirty)
 		*rights |= NPT_TLBV_D;

@@ -121,8 +121,20 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	return 0;
 }
 
+/* Is the page of @size from page @i on there, writable and in one piece? */
+static bool page_at_hand(struct env_slot *s, u64 i, unsigned int size)
+{
+	u64 end = i + (1ull << 9 * size);
+
+	if (size > s->max_size || (size && !slot_fits(s, i, size)))
+		return false;
+	while (i < end && !(s->state[i] & (ENV_BAD | ENV_COW)))
+		i++;
+	return i == end;
+}
+
 /* What map() would give at once, writable; the host may be shy about it too. */
-static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, unsigned int size, u32 n, u64 *hpa)
 {
 	struct env *env = to_env(mmu);
 	struct env_slot *s = env_slot_of(env, gpa);
@@ -131,11 +143,11 @@ static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
 
 	npt_assert_write(&mmu->lock);
 	CHECK(n && n <= NPT_PREFETCH_MAX, "map_near() of %u pages", n);
+	CHECK(!(gpa & ((4096ull << 9 * size) - 1)), "map_near() within a page");
 	if (!s || s->readonly || s->logging)
 		return 0;
-	for (got = 0; got < n && i < s->npages; got++, i++) {
-		if (s->state[i] & (ENV_BAD | ENV_COW) ||
-		    (env->shy && rnd_one_in(env->rnd, 4)))
+	for (got = 0; got < n && i < s->npages; got++, i += 1ull << 9 * size) {
+		if (!page_at_hand(s, i, size) || (env->shy && rnd_one_in(env->rnd, 4)))
 			break;
 		hpa[got] = npt_ptr_hpa(slot_page(env, s, i));
 	}

@@ -461,6 +461,100 @@ static void neighbours(void)
 	}
 }
 
+#define LARGE_NEAR (32ull << 20)
+#define LARGE_TABLE (30ull << 20)
+
+/* In large_guest()'s directory. */
+static u64 *large_entry(struct env *env, int i)
+{
+	return env_ptr(env, 0x3000 + (LARGE_NEAR >> 21) * 8 + i * 8);
+}
+
+static void large_touch(struct env *env, int i, unsigned int op, unsigned int faults)
+{
+	u64 gva = LARGE_NEAR + ((s64)i << 21) + 0x456;
+	u64 gpa = (*large_entry(env, i) & ~0xfffull) + 0x456;
+	struct processor_out out;
+
+	processor_access(env, env->cpu[0], gva, op, true, &out);
+	CHECK(out.status == NPT_STATUS_OK, "page %d: status %u", i, out.status);
+	CHECK(out.faults == faults, "page %d: %u faults", i, out.faults);
+	CHECK(out.hpa == npt_ptr_hpa(env_ptr(env, gpa)), "page %d: hpa %#llx", i, out.hpa);
+	test_cases++;
+}
+
+/* A page table that is in use, in a page that has been mapped as a large one before. */
+static void large_used_table(struct env *env)
+{
+	struct processor_out out;
+
+	*large_entry(env, -1) = LARGE_TABLE | 0xe7;
+	large_touch(env, -1, NPT_OP_WRITE, 1);
+	*(u64 *)env_ptr(env, LARGE_TABLE) = LARGE_NEAR | 0x67;
+	*large_entry(env, 4) = LARGE_TABLE | 0x27;
+	processor_access(env, env->cpu[0], LARGE_NEAR + (4 << 21), NPT_OP_READ, true, &out);
+	CHECK_EQ(out.status, NPT_STATUS_OK, "status through the table");
+}
+
+/* A guest that has used large pages in several ways, but from LARGE_NEAR on none is mapped. */
+static void large_used(struct env *env)
+{
+	static const u64 bits[9] = { 0xe7, 0xa7, 0xe7, 0x87, 0, 0x20e7, 0xe7, 0xe7, 0x27 };
+	u64 word;
+	u32 done;
+
+	env_add_slot(env, 0, 2 * LARGE_NEAR, NPT_SIZE_2M, false);
+	CHECK(!env_add_cpu(env, NULL), "npt_cpu_init() failed");
+	large_guest(env, 4);
+	large_used_table(env);
+	env_zap(env, LARGE_NEAR, LARGE_NEAR / PAGE_SIZE);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bits); i++)
+		if (i != 4)
+			*large_entry(env, i) = (LARGE_NEAR + ((u64)i << 21)) | bits[i];
+	*large_entry(env, 7) = LARGE_TABLE | bits[7];
+	env_set_flag(env, LARGE_NEAR + (6 << 21), ENV_COW, true);
+	CHECK(!npt_guest_read(env->cpu[0], LARGE_NEAR + (6 << 21), &word, 8, &done), "read");
+}
+
+/*
+ * Large pages around the one that faulted come along as well: those that the guest has
+ * used, as it has used them, that the host has in one piece, and that hold no table.
+ */
+static void large_neighbours(void)
+{
+	struct npt_mmu_config cfg = env_config(NPT_MMU_SHADOW);
+	u64 before[NPT_CTR_NR], ctr[NPT_CTR_NR];
+	struct env env;
+
+	cfg.prefetch = 16;
+	CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+	large_used(&env);
+	laws_counters(&env, before);
+	large_touch(&env, 2, NPT_OP_READ, 1);
+	laws_counters(&env, ctr);
+	CHECK_EQ(ctr[NPT_CTR_fills_2m] - before[NPT_CTR_fills_2m], 15, "large pages mapped");
+	CHECK_EQ(ctr[NPT_CTR_shadow_leaves] - before[NPT_CTR_shadow_leaves], 3, "shadow leaves");
+	CHECK_EQ(*large_entry(&env, 1) & 0x60, 0x20, "A and D of a clean page");
+	CHECK_EQ(*large_entry(&env, 3) & 0x60, 0, "A and D of an unused page");
+	large_touch(&env, 0, NPT_OP_WRITE, 0);
+	large_touch(&env, 1, NPT_OP_READ, 0);
+	large_touch(&env, 1, NPT_OP_WRITE, 1);
+	CHECK_EQ(*large_entry(&env, 1) & 0x60, 0x60, "A and D of a page written");
+	large_touch(&env, 3, NPT_OP_READ, 1);
+	CHECK_EQ(*large_entry(&env, 3) & 0x60, 0x20, "A and D of a page read");
+	large_touch(&env, 6, NPT_OP_READ, 1);
+	large_touch(&env, 7, NPT_OP_READ, 1);
+	/* The map's leaf around the table goes, for another page's sake; the table stays. */
+	env_zap(&env, LARGE_TABLE + 0x10000, 1);
+	env_zap(&env, LARGE_TABLE - (4 << 20), 1);
+	*large_entry(&env, -3) = (LARGE_TABLE - (4 << 20)) | 0xe7;
+	large_touch(&env, -3, NPT_OP_READ, 1);
+	CHECK(!map_lookup(&env, LARGE_TABLE).present, "mapped around a table");
+	map_check(&env);
+	laws_check(&env);
+	env_destroy_clean(&env);
+}
+
 static const struct test tests[] = {
 	{ "map.random_host", random_host },
 	{ "map.recycle", recycle },
@@ -468,6 +562,7 @@ static const struct test tests[] = {
 	{ "map.large_shadow", large_shadow },
 	{ "map.shadow_regs", shadow_regs },
 	{ "map.neighbours", neighbours },
+	{ "map.large_neighbours", large_neighbours },
 };
 
 int main(void)

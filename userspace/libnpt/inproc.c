@@ -78,10 +78,11 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	return 0;
 }
 
-static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, u32 n, u64 *hpa)
+static u32 host_map_near(struct npt_mmu *mmu, u64 gpa, unsigned int size, u32 n, u64 *hpa)
 {
 	(void)mmu;
 	(void)gpa;
+	(void)size;
 	(void)n;
 	(void)hpa;
 	return 0;
