@@ -222,12 +222,11 @@ static u32 lfu_victim(const struct npt_assoc *a, u64 set)
 static u32 plru_victim(const struct npt_assoc *a, u64 set)
 {
 	const u64 *bits = a->meta + set * a->words;
-	u32 w;
+	u32 w = 0;
 
-	for (w = 0; w < a->words; w++)
-		if (~bits[w])
-			return min_t(u32, w * 64 + __ffs64(~bits[w]), a->ways - 1);
-	return a->ways - 1;
+	while (w + 1 < a->words && !~bits[w])
+		w++;
+	return min_t(u32, w * 64 + __ffs64(~bits[w]), a->ways - 1);
 }
 
 static u32 meta_victim(const struct npt_assoc *a, u64 set)
