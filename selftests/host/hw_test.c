@@ -190,6 +190,52 @@ static void many_flushes(void)
 	}
 }
 
+/* The bytes of an instruction, as far as its page goes; a page comes in for it. */
+static void fetch(void)
+{
+	static const u32 modes[] = { NPT_MMU_NATIVE, NPT_MMU_NESTED, NPT_MMU_SHADOW };
+	u8 code[16], got[16];
+	struct scene s;
+	unsigned int m;
+
+	memset(code, 0x90, sizeof(code));
+	for (m = 0; m < ARRAY_SIZE(modes); m++) {
+		open_scene(&s, modes[m], NULL);
+		memcpy(env_ptr(&s.env, X), code, sizeof(code));
+		CHECK_EQ(npt_hw_fetch(s.cpu, X, true, got, 15), 15, "bytes");
+		CHECK(!memcmp(code, got, 15), "other bytes");
+		CHECK_EQ(npt_hw_fetch(s.cpu, X + 4090, true, got, 15), 6, "bytes to the page's end");
+		CHECK_EQ(npt_hw_fetch(s.cpu, PAGES << 12, true, got, 15), 0, "bytes of no page");
+		env_destroy_clean(&s.env);
+		test_cases++;
+	}
+}
+
+static void translate(void)
+{
+	static const u64 none[] = { PAGES << 12, 1ull << 47 };
+	bool writable, user;
+	struct scene s;
+	unsigned int i;
+	u64 gpa;
+
+	open_scene(&s, NPT_MMU_NESTED, NULL);
+	put(&s, TABLE, 1, PAGE_A | P);
+	/* SMAP keeps a supervisor from X without AC. */
+	CHECK(!npt_cpu_translate(s.cpu, X, &gpa, &writable, &user), "a translation of X");
+	npt_hw_set_rights(s.cpu, true, 0);
+	CHECK(npt_cpu_translate(s.cpu, X + 5, &gpa, &writable, &user), "no translation");
+	CHECK_EQ(gpa, X + 5, "gpa");
+	CHECK(writable && user, "rights");
+	CHECK(npt_cpu_translate(s.cpu, 0x1000, &gpa, &writable, &user), "no translation");
+	CHECK_EQ(gpa, PAGE_A, "gpa");
+	CHECK(!writable && !user, "rights that the guest does not give");
+	for (i = 0; i < ARRAY_SIZE(none); i++)
+		CHECK(!npt_cpu_translate(s.cpu, none[i], &gpa, &writable, &user),
+		      "a translation of %#llx", none[i]);
+	env_destroy_clean(&s.env);
+}
+
 static const struct test tests[] = {
 	{ "hw.reserved_nested", reserved_nested },
 	{ "hw.reserved_shadow", reserved_shadow },
@@ -197,6 +243,8 @@ static const struct test tests[] = {
 	{ "hw.lost_leaf", lost_leaf },
 	{ "hw.lost_table", lost_table },
 	{ "hw.many_flushes", many_flushes },
+	{ "hw.fetch", fetch },
+	{ "hw.translate", translate },
 };
 
 int main(void)
