@@ -201,21 +201,22 @@ static int explain_request(struct genl_info *info, struct npt_explain *e)
 	return 0;
 }
 
-static void explain_refusal(struct netlink_ext_ack *extack, int err)
+static int explain_refusal(struct netlink_ext_ack *extack, int err)
 {
 	switch (err) {
 	case -EBUSY:
 		NL_SET_ERR_MSG(extack, "the vCPU did not pause in time");
-		break;
+		return err;
 	case -EINTR:
+		/* Netlink gives no answer at all to a command that ends with EINTR. */
 		NL_SET_ERR_MSG(extack, "a signal came before the vCPU paused");
-		break;
+		return -EBUSY;
 	case -EIO:
 		NL_SET_ERR_MSG(extack, "the VM is dead");
-		break;
+		return err;
 	default:
 		NL_SET_ERR_MSG(extack, "this translation cannot be explained");
-		break;
+		return err;
 	}
 }
 
@@ -234,7 +235,7 @@ static int explain_vcpu(struct genl_info *info, struct npt_nl_explain_arg *arg)
 	}
 	err = npt_vcpu_explain(arg->vcpu, &e, entries);
 	if (err) {
-		explain_refusal(info->extack, err);
+		err = explain_refusal(info->extack, err);
 		goto out;
 	}
 	if (!arg->admin)

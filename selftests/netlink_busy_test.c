@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -162,6 +163,25 @@ TEST_F_TIMEOUT(busy, many_look_at_once, 120)
 	EXPECT_EQ(0, atomic_load(&self->result));
 }
 
+static void nothing(int signal)
+{
+}
+
+/* Signals for this thread, many while a look at the vCPU is waited for. */
+static int begin_signals(timer_t *timer)
+{
+	const struct itimerspec often = { { 0, 20000000 }, { 0, 20000000 } };
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1,
+		._sigev_un._tid = syscall(SYS_gettid),
+	};
+
+	if (sigaction(SIGUSR1, &action, NULL) || timer_create(CLOCK_MONOTONIC, &event, timer))
+		return -1;
+	return timer_settime(*timer, 0, &often, NULL);
+}
+
 /*
  * A vCPU that waits for its memory, which this test does not hand out: who
  * explains is told so soon, and nobody else notices.
@@ -170,10 +190,12 @@ TEST_F_TIMEOUT(busy, vcpu_that_waits_for_user_space, 120)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	const struct timeval patience = { .tv_sec = 20 };
 	struct pollfd poll_fd = { .events = POLLIN };
 	struct nlraw_answer a;
 	struct uffd_msg msg;
 	struct nlraw_msg m;
+	timer_t timer;
 	double start;
 	int fd;
 
@@ -201,6 +223,19 @@ TEST_F_TIMEOUT(busy, vcpu_that_waits_for_user_space, 120)
 	nlraw_put_u32(&m, NPT_A_STAT_VM, self->id);
 	EXPECT_EQ(0, nlraw_do(&self->nl, &m, &a, NULL, NULL));
 	EXPECT_GT(10, seconds() - start);
+
+	/* Signals end the wait. The answer comes all the same, and says so. */
+	ASSERT_EQ(0, setsockopt(self->nl.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
+	ASSERT_EQ(0, begin_signals(&timer));
+	EXPECT_EQ(-EBUSY, explain(&self->nl, self->id, TABLES, &a));
+	EXPECT_NE(NULL, strstr(a.text, "signal"));
+	nlraw_init(&m, &self->nl, NPT_CMD_TABLE_GET, NLM_F_DUMP);
+	nlraw_put_u32(&m, NPT_A_TABLE_VM, self->id);
+	nlraw_put_u32(&m, NPT_A_TABLE_VCPU, 0);
+	nlraw_put_u32(&m, NPT_A_TABLE_DIM, NPT_DIM_GUEST);
+	EXPECT_EQ(-EINTR, nlraw_do(&self->nl, &m, &a, NULL, NULL));
+	EXPECT_NE(NULL, strstr(a.text, "signal"));
+	timer_delete(timer);
 
 	/* Let it go on. */
 	self->stop = true;
