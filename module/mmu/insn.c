@@ -44,7 +44,15 @@ static bool exchange(u8 *p, const void *old, const void *new, u32 len)
 	}
 }
 
-/* Across two cache lines: a host may punish a locked access there. Lock held for writing. */
+/*
+ * Across two cache lines a host may punish a locked access; and it faults on 16
+ * bytes that aren't aligned (SDM vol. 2A, CMPXCHG16B). Lock held for writing.
+ */
+static bool is_split(u64 gpa, u32 len)
+{
+	return (gpa & (CACHE_LINE - 1)) + len > CACHE_LINE || (len == 16 && (gpa & 15));
+}
+
 static bool exchange_split(u8 *p, const void *old, const void *new, u32 len)
 {
 	if (memcmp(p, old, len))
@@ -58,7 +66,7 @@ static bool try_exchange(struct npt_cpu *cpu, u64 gpa, const void *old, const vo
 			 bool write_locked, bool *need, bool *equal)
 {
 	struct npt_mmu *mmu = cpu->mmu;
-	bool split = (gpa & (CACHE_LINE - 1)) + len > CACHE_LINE, tracked;
+	bool split = is_split(gpa, len), tracked;
 	u8 *p = npt_guest_ptr(mmu, gpa, true);
 
 	*need = false;

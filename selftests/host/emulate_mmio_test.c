@@ -322,6 +322,12 @@ static void exceptions(void)
 	d.regs.rdi = RAM_PAGE + 4;
 	d.e.align = true;
 	CHECK_EQ(npt_emul_step(&d.e), NPT_EMUL_DONE, "end");
+	MAKE(&d, "\xf0\x64\x48\x0f\xc7\x0f");	/* lock cmpxchg16b %fs:(%rdi): the sum counts */
+	d.regs.rdi = RAM_PAGE;
+	d.sregs.fs.base = 8;
+	check_fault(&d, 13);
+	d.regs.rdi = RAM_PAGE + 8;
+	CHECK_EQ(npt_emul_step(&d.e), NPT_EMUL_DONE, "end");
 	MAKE(&d, "\xf0\x89\x07");		/* lock mov */
 	d.regs.rdi = RAM_PAGE;
 	check_fault(&d, 6);

@@ -45,8 +45,8 @@ static void one_exchange(struct env *env, struct rnd *r)
 	u32 at, i;
 	int err;
 
-	/* CMPXCHG16B is aligned, others as they like within their page. */
-	at = len == 16 ? gpa & 0xff0 : min_t(u32, gpa & 4095, 4096 - len);
+	/* Also 16 bytes where CMPXCHG16B itself could not: whoever calls may be wrong. */
+	at = min_t(u32, gpa & 4095, 4096 - len);
 	gpa = page + at;
 	if (env_slot_of(env, page) && rnd_one_in(r, 4))
 		env_set_flag(env, page, ENV_COW, true);

@@ -264,11 +264,18 @@ static enum npt_emul_end op_group9(struct npt_emul *e)
 	u8 *w = (u8 *)want, *v = (u8 *)with, *o = (u8 *)old;
 	struct kvm_regs *regs = e->regs;
 	enum npt_emul_end end;
+	u64 lin;
 
 	if ((e->insn.reg & 7) != 1)
 		return NPT_EMUL_UNKNOWN;
-	if (half == 8 && (npt_emul_offset(e, 0) & 15))
-		return npt_emul_raise(e, NPT_GP_VECTOR, true);
+	if (half == 8) {
+		/* The address counts, with the segment's base, not the offset (APM vol. 3). */
+		end = npt_emul_linear(e, e->insn.seg, npt_emul_offset(e, 0), 16, true, &lin);
+		if (end)
+			return end;
+		if (lin & 15)
+			return npt_emul_raise(e, NPT_GP_VECTOR, true);
+	}
 	memcpy(w, &regs->rax, half);
 	memcpy(w + half, &regs->rdx, half);
 	memcpy(v, &regs->rbx, half);
