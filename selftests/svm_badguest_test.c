@@ -7,11 +7,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
+#include "nlraw.h"
 #include "utils.h"
 
 /* Guest memory: 2 MiB from 0. The tables map twice as much, gva = gpa. */
@@ -35,6 +37,7 @@
 
 FIXTURE(bad) {
 	int dev, vm, vcpu;
+	uint32_t id;
 	struct kvm_run *run;
 	size_t run_size;
 	char *mem;
@@ -71,6 +74,7 @@ FIXTURE_SETUP(bad)
 	self->vm = call(self->dev, NPT_CREATE_VM, &c);
 	if (self->vm < 0)
 		SKIP(return, "no svm engine here");
+	self->id = c.id;
 	self->mem = map_memory(MEM_SIZE);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	identity_tables(self->mem + TABLES, TABLES, MAPPED);
@@ -573,6 +577,65 @@ TEST_F(bad, two_threads)
 	ASSERT_EQ(0, pthread_join(other, &failed));
 	EXPECT_EQ(NULL, failed);
 	EXPECT_EQ(2 * CALLS, *(uint64_t *)(self->mem + COUNT));
+}
+
+#define OTHER_TABLES 0x20000UL
+
+struct looker {
+	uint32_t vm;
+	atomic_bool stop;
+	unsigned int looks;
+};
+
+/* Ask what the vCPU's paging is, over and over. */
+static void *look(void *arg)
+{
+	struct looker *l = arg;
+	struct nlraw_answer a;
+	struct nlraw_msg m;
+	struct nlraw nl;
+
+	if (nlraw_open(&nl) < 0)
+		return "no netlink";
+	while (!l->stop) {
+		nlraw_init(&m, &nl, NPT_CMD_EXPLAIN, 0);
+		nlraw_put_u32(&m, NPT_A_EXPLAIN_VM, l->vm);
+		nlraw_put_u32(&m, NPT_A_EXPLAIN_VCPU, 0);
+		nlraw_put_u64(&m, NPT_A_EXPLAIN_GVA, CODE);
+		if (!nlraw_do(&nl, &m, &a, NULL, NULL))
+			l->looks++;
+	}
+	nlraw_close(&nl);
+	return NULL;
+}
+
+/* What user space sets is not lost to one who looks before it has reached the processor. */
+TEST_F_TIMEOUT(bad, looked_at_while_cr3_is_set, 120)
+{
+	struct looker looker = { .vm = self->id };
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	pthread_t thread;
+	void *failed;
+	int i;
+
+	identity_tables(self->mem + OTHER_TABLES, OTHER_TABLES, MAPPED);
+	LOAD(CODE, 0x0f, 0x20, 0xd8, 0xf4, 0xeb, 0xfa);	/* 1: mov %cr3, %rax; hlt; jmp 1b */
+	ASSERT_EQ(0, set_good_state(self, 0));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, look, &looker));
+	for (i = 0; i < 4000; i++) {
+		ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+		s.cr3 = i & 1 ? OTHER_TABLES : TABLES;
+		ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+		ASSERT_EQ(0, enter(self));
+		ASSERT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+		ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+		ASSERT_EQ(s.cr3, r.rax);
+	}
+	looker.stop = true;
+	ASSERT_EQ(0, pthread_join(thread, &failed));
+	EXPECT_EQ(NULL, failed);
+	EXPECT_LT(0, looker.looks);
 }
 
 #define MSR_EFER 0xc0000080

@@ -570,8 +570,7 @@ static int run_loop(struct npt_vcpu *vcpu)
 			return -EINTR;
 		}
 		if (unlikely(npt_guest_work_pending())) {
-			if (vcpu->x86.in_engine)
-				svm_pull_paging(vcpu);
+			svm_pull_paging(vcpu);
 			mutex_unlock(&vcpu->cpu_lock);
 			ret = npt_guest_work();
 			mutex_lock(&vcpu->cpu_lock);
@@ -626,8 +625,7 @@ static int svm_run(struct npt_vcpu *vcpu)
 	if (ret == 0)
 		vcpu->cpu.ctr[NPT_CTR_exits_user]++;
 	/* Who looks at the vCPU meanwhile takes cpu_lock, and the guest has moved CR3. */
-	if (vcpu->x86.in_engine)
-		svm_pull_paging(vcpu);
+	svm_pull_paging(vcpu);
 	mutex_unlock(&vcpu->cpu_lock);
 	npt_fpu_put(vcpu);
 

@@ -216,6 +216,9 @@ void svm_pull_paging(struct npt_vcpu *vcpu)
 	struct npt_cpu *cpu = &vcpu->cpu;
 	bool ac = svm->vmcb->rflags & X86_EFLAGS_AC;
 
+	/* User space may have set registers since: they are pushed before the next entry. */
+	if (!vcpu->x86.in_engine)
+		return;
 	/* All others are intercepted when written. */
 	if (svm->nested && cpu->regs.cr3 != svm->vmcb->cr3)
 		npt_hw_set_cr3(cpu, svm->vmcb->cr3);
