@@ -109,7 +109,8 @@ static bool dump_root(struct npt_mmu *mmu, struct npt_cpu *cpu, u32 dim, struct 
 	default:
 		if (!cpu || !cpu->shadow_root || cpu->shadow_root->invalid)
 			return false;
-		d->f = npt_cpu_shadow_format(cpu);
+		/* The registers may have gone on to another format since. */
+		d->f = npt_shadow_format(cpu->shadow_root->role.format);
 		d->root = npt_ptr_hpa(cpu->shadow_root->spt);
 		return true;
 	}

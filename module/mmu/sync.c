@@ -222,7 +222,8 @@ static struct npt_sp *leaf_table(struct npt_cpu *cpu, u64 gva)
 	struct npt_sp *sp = cpu->shadow_root;
 	unsigned int l;
 
-	if (!sp || sp->invalid)
+	/* The next root is in sync when it is picked, and may have another format. */
+	if (!npt_shadow_root_fits(cpu))
 		return NULL;
 	for (l = f->levels; l > 1; l--) {
 		u64 e = sp->spt[(gva >> f->level[l].shift) &

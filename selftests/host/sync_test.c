@@ -336,6 +336,93 @@ static void released(void)
 	close_scene(&s);
 }
 
+#define ROOT5	0x6000ull	/* its first entry leads to ROOT */
+#define PDPTS	0x7000ull	/* PAE's four pointers */
+#define JUNK	0x123456789000ull
+
+enum { OFF, PAE, LEVEL4, LEVEL5, FORMATS };
+
+static void set_format(struct npt_cpu *cpu, unsigned int f)
+{
+	static const u64 cr3[] = { ROOT, PDPTS, ROOT, ROOT5 };
+	struct npt_regs regs = {
+		.cr0 = REF_CR0_PE | (f == OFF ? 0 : REF_CR0_PG | REF_CR0_WP), .cr3 = cr3[f],
+		.cr4 = REF_CR4_PAE | (f == LEVEL5 ? REF_CR4_LA57 : 0),
+		.efer = f >= LEVEL4 ? REF_EFER_LME | REF_EFER_LMA : 0,
+	};
+
+	CHECK(!npt_cpu_set_regs(cpu, &regs), "set_regs");
+}
+
+static u32 dump(struct scene *s, struct npt_cpu *cpu, struct npt_table_range *r, u32 max)
+{
+	u64 cursor = 0;
+	bool done;
+	u32 n;
+
+	memset(r, 0, max * sizeof(*r));
+	n = npt_table_dump(&s->env.mmu, cpu, NPT_DIM_SHADOW, &cursor, r, max, &done);
+	CHECK(done, "more than %u ranges", n);
+	return n;
+}
+
+/*
+ * Registers change the format while the root of the old one is still there. Whoever
+ * looks at that root, or flushes an address, must not take it for one of the new
+ * format: with more levels, what guest pages contain would pass for tables.
+ */
+static void root_of_other_format(struct scene *s, unsigned int from, unsigned int to)
+{
+	struct npt_table_range before[8], after[8];
+	struct npt_cpu *first = s->cpu, *cpu = s->env.cpu[1];
+	unsigned int i;
+	u32 n;
+
+	set_format(cpu, from);
+	s->cpu = cpu;
+	look(s, X, NPT_OP_READ);
+	n = dump(s, cpu, before, ARRAY_SIZE(before));
+	CHECK_EQ(n, 1, "ranges");
+	set_format(cpu, to);
+	CHECK_EQ(dump(s, cpu, after, ARRAY_SIZE(after)), n, "ranges");
+	CHECK(!memcmp(before, after, sizeof(after)), "the table became another");
+
+	s->cpu = first;
+	look(s, X, NPT_OP_READ);
+	change(s, TABLE, LEAF + 2, PAGE_B | KERNEL);
+	CHECK(s->env.mmu.ctr[NPT_CTR_mmu_unsync], "no table is out of sync");
+	/* also where the leaf would be taken for a directory entry */
+	for (i = 0; i < 4; i++)
+		env_op(cpu, NPT_OP_INVLPG, i & 1 ? GVA(LEAF, i) : X + i * 0x8000001000ull);
+	s->cpu = cpu;
+	look(s, X, NPT_OP_READ);
+	s->cpu = first;
+}
+
+static void format_changed(void)
+{
+	unsigned int from, to, i;
+	struct scene s;
+
+	for (from = 0; from < FORMATS; from++)
+		for (to = 0; to < FORMATS; to++) {
+			if (from == to)
+				continue;
+			open_scene(&s, true, NULL);
+			CHECK(!env_add_cpu(&s.env, NULL), "npt_cpu_init() failed");
+			put(&s, ROOT5, 0, ROOT | USER);
+			put(&s, PDPTS, 0, PD | P);
+			/* without paging X is WINDOW, which is full of entries */
+			for (i = 0; i < 512; i++)
+				put(&s, PAGE_A, i, JUNK | USER);
+			/* page->private of memory is its own: no table's owner */
+			npt_page_set_owner(env_ptr(&s.env, PAGE_A), (void *)8);
+			npt_page_set_owner(env_ptr(&s.env, WINDOW), (void *)8);
+			root_of_other_format(&s, from, to);
+			close_scene(&s);
+		}
+}
+
 static const struct test tests[] = {
 	{ "sync.user_bit", user_bit },
 	{ "sync.second_way", second_way },
@@ -345,6 +432,7 @@ static const struct test tests[] = {
 	{ "sync.device_page", device_page },
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
+	{ "sync.format_changed", format_changed },
 };
 
 int main(void)
