@@ -168,6 +168,16 @@ struct zap {
 	enum npt_zap_reason reason;
 };
 
+static bool is_empty(const u64 *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAP_ENTRIES; i++)
+		if (table[i])
+			return false;
+	return true;
+}
+
 /* Zap below @table at @level, whose first address is @base. z->start moves on. */
 static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 base,
 		      struct zap *z)
@@ -192,8 +202,11 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 		}
 		child = map_child(e);
 		zap_range(mmu, child, level - 1, at, z);
-		/* Empty for sure if it lay in the range as a whole and all of it was done. */
-		if (first <= at && z->start >= at + span) {
+		/*
+		 * Empty for sure if all of it was done now; if it was begun under another
+		 * hold of the lock, somebody may have come in between.
+		 */
+		if (z->start >= at + span && (first <= at || is_empty(child))) {
 			WRITE_ONCE(table[i], 0);
 			put_table(mmu, child);
 		}

@@ -555,9 +555,30 @@ static void large_neighbours(void)
 	env_destroy_clean(&env);
 }
 
+/* More than is zapped under one hold of the lock: the tables above go all the same. */
+static void many_pages(void)
+{
+	for (u32 mode = NPT_MMU_NATIVE; mode <= NPT_MMU_NESTED; mode++) {
+		struct npt_mmu_config cfg = env_config(mode);
+		struct npt_access_result res;
+		struct env env;
+
+		CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+		env_add_slot(&env, 0, 64 << 20, NPT_SIZE_4K, false);
+		CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+		for (u64 gpa = 0; gpa < 64 << 20; gpa += 0x1000) {
+			env_access(env.cpu[0], gpa, NPT_OP_READ, false, &res);
+			test_cases++;
+		}
+		map_check(&env);
+		env_destroy_clean(&env);
+	}
+}
+
 static const struct test tests[] = {
 	{ "map.random_host", random_host },
 	{ "map.recycle", recycle },
+	{ "map.many_pages", many_pages },
 	{ "map.large_pages", large_pages },
 	{ "map.large_shadow", large_shadow },
 	{ "map.shadow_regs", shadow_regs },
