@@ -216,6 +216,42 @@ TEST_F(tlb_model, no_tags)
 	EXPECT_EQ(other + 1, counter(self->vcpu, NPT_CTR_flush_switch));
 }
 
+/*
+ * The oracle looks on while a guest changes entries, with and without the flush that is
+ * due, and the host takes pages away: nothing is stale that was to be flushed.
+ */
+TEST_F(tlb_model, oracle)
+{
+	struct npt_tlb_model m = {
+		.flags = NPT_TLB_ORACLE | NPT_TLB_PCID,
+		.tlb = { L1(NPT_TLB_DATA, NPT_PAGE_4K, 16, 4) },
+	};
+	unsigned int i, page;
+	volatile uint64_t *pte;
+	uint64_t e;
+	int ret;
+
+	ASSERT_EQ(0, set_tlb(&self->g, &m));
+	for (i = 0; i < 400; i++) {
+		page = 1 + i % 7;
+		pte = pte_of(self->g.mem + TABLES, PAGE_AT(page));
+		e = PAGE_AT(1 + i % 11) | 0x67;
+		ASSERT_LE(0, reads(self->vcpu, page));
+		ASSERT_LE(0, reads(self->vcpu, page));
+		ASSERT_EQ(0, write_phys(self->vcpu, (char *)pte - (char *)self->g.mem, &e, 8));
+		ret = 0;
+		if (i % 5 == 1)
+			ret = guest_op(self->vcpu, NPT_OP_INVLPG, PAGE_AT(page));
+		else if (i % 5 == 2)
+			ret = guest_op(self->vcpu, NPT_OP_MOV_CR3, TABLES);
+		else if (i % 5 == 3)
+			ret = madvise(self->g.mem + PAGE_AT(page), PAGE, MADV_DONTNEED);
+		ASSERT_EQ(0, ret);
+		ASSERT_LE(0, reads(self->vcpu, page));
+	}
+	EXPECT_EQ(0, counter(self->vcpu, NPT_CTR_tlb_stale_hits));
+}
+
 /* A clean entry is no use for a write: one more walk, then it is. */
 TEST_F(tlb_model, dirty_bit)
 {
