@@ -70,6 +70,13 @@ typedef int npt_young_t;
 #define NPT_GUEST_WORK_WANTS_VCPU 1
 #endif
 
+/* get_user_pages() holds mmap_lock against a userfaultfd that closes: see hostmap.c. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define NPT_GUP_SPINS 0
+#else
+#define NPT_GUP_SPINS 1
+#endif
+
 /* Callbacks around suspend have an argument, and their ops are a part of the whole. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 #define NPT_SYSCORE_HAS_DATA 1

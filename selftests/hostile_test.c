@@ -368,8 +368,8 @@ static void put_device(struct hostile *h)
 	close(fd);
 }
 
-/* Nobody answers for a while; then nobody is asked any more. */
-static void wait_for_answer(struct hostile *h)
+/* Nobody answers for a while; then nobody is asked any more, which some learn on their way. */
+static void unanswered(struct hostile *h, unsigned int wait_us)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
@@ -382,10 +382,19 @@ static void wait_for_answer(struct hostile *h)
 		return;
 	}
 	madvise(h->arena, ARENA_SIZE, MADV_DONTNEED);
-	usleep(20000);
+	usleep(wait_us);
 	/* Whoever waits is woken, and finds memory without a watcher. */
 	close(fd);
 	let_run(h);
+}
+
+static void wait_for_answer(struct hostile *h)
+{
+	unsigned int i;
+
+	for (i = 0; i < 40; i++)
+		unanswered(h, i * 10);
+	unanswered(h, 20000);
 }
 
 static void copy_process(struct hostile *h)

@@ -30,6 +30,8 @@
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
+#include "../compat.h"
 #include "../netlink.h"
 #include "../npt.h"
 #include "../tlb/tlb.h"
@@ -84,9 +86,53 @@ static struct page *quick_page(unsigned long hva)
 	return page;
 }
 
+/*
+ * Fault  in if a userfaultfd watches it; 1: it doesn't, 0: done for now. Such a
+ * file that is being closed waits for mmap_lock while the fault, which has no answer
+ * any more, is to be taken again. get_user_pages() does that without ever letting go
+ * of the lock, and both wait for good (until 6.15). Here it is let go in between.
+ */
+static int watched_fault(struct mm_struct *mm, unsigned long hva, bool write)
+{
+	struct vm_area_struct *vma;
+	bool unlocked;
+	int ret = 1;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, hva);
+	if (vma && userfaultfd_armed(vma))
+		ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/* The page at  with all faults that it takes; how many pages, or -errno. */
+static long fault_page(unsigned long hva, unsigned int flags, struct page **page)
+{
+	long got;
+	int ret;
+
+	while (NPT_GUP_SPINS) {
+		ret = watched_fault(current->mm, hva, flags & FOLL_WRITE);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			break;
+		/* What has just come may be gone again. */
+		got = get_user_pages_unlocked(hva, 1, page, flags | FOLL_NOFAULT);
+		if (got == 1)
+			return got;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return get_user_pages_unlocked(hva, 1, page, flags);
+}
+
 static int slow_page(unsigned long hva, bool write, struct page **page)
 {
-	long got = get_user_pages_unlocked(hva, 1, page, write ? FOLL_WRITE : 0);
+	long got = fault_page(hva, write ? FOLL_WRITE : 0, page);
 
 	if (got == 1)
 		return 0;
