@@ -62,6 +62,12 @@ bool failnth_there(const char **why)
 	return true;
 }
 
+bool failnth_leave_pages(void)
+{
+	/* No block of pages is as large. */
+	return set("fail_page_alloc/min-order", "20");
+}
+
 void failnth_arm(unsigned int n)
 {
 	char text[16];

@@ -38,6 +38,9 @@ struct failnth_sum {
 /* Can this kernel do it? Sets it up, and tells why not. */
 bool failnth_there(const char **why);
 
+/* Places that allocate whole pages are none: their number depends on what pages lie at hand. */
+bool failnth_leave_pages(void);
+
 /* Let the @n-th place from here on fail; 0: none. */
 void failnth_arm(unsigned int n);
 /* How many places away it is. */

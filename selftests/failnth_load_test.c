@@ -132,6 +132,7 @@ TEST_F_TIMEOUT(failnth_load, finit_module, 3000)
 	keep_parameter(&w, "mmu");
 	if (loaded() && !unload())
 		SKIP(return, "the module is in use");
+	ASSERT_TRUE(failnth_leave_pages());
 	places = count_places(&w);
 	ASSERT_LT(LAST_PLACES, places);
 	TH_LOG("%u places", places);
