@@ -204,7 +204,7 @@ static void fetch(void)
 		memcpy(env_ptr(&s.env, X), code, sizeof(code));
 		CHECK_EQ(npt_hw_fetch(s.cpu, X, true, got, 15), 15, "bytes");
 		CHECK(!memcmp(code, got, 15), "other bytes");
-		CHECK_EQ(npt_hw_fetch(s.cpu, X + 4090, true, got, 15), 6, "bytes to the page's end");
+		CHECK_EQ(npt_hw_fetch(s.cpu, X + 4090, true, got, 15), 6, "bytes of a rest");
 		CHECK_EQ(npt_hw_fetch(s.cpu, PAGES << 12, true, got, 15), 0, "bytes of no page");
 		env_destroy_clean(&s.env);
 		test_cases++;
