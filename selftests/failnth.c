@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Failure sweeps. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,13 @@ unsigned int failnth_left(void)
 	char text[16] = "";
 
 	return pread(nth, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
+enum failnth_end failnth_judge(void *world, long ret, bool hit)
+{
+	if (ret >= 0)
+		return FAILNTH_DONE;
+	return hit && (ret == -ENOMEM || ret == -EFAULT) ? FAILNTH_FAILED : FAILNTH_WRONG;
 }
 
 /* With the @n-th place failing. False: wrong; *more: there was such a place. */

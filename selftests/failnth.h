@@ -29,6 +29,12 @@ struct failnth_ops {
 	void (*undo)(void *world, long ret);
 };
 
+/*
+ * To judge by the answer alone: >= 0 is what the call gives, and what failed it
+ * may be told as no memory, or as a pointer that leads nowhere.
+ */
+enum failnth_end failnth_judge(void *world, long ret, bool hit);
+
 /* What a sweep met. */
 struct failnth_sum {
 	unsigned int points;	/* places that were made to fail */

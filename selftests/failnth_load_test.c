@@ -72,9 +72,7 @@ static enum failnth_end judge(void *world, long ret, bool hit)
 
 	if (!ret)
 		return there && !access("/dev/npt", F_OK) ? FAILNTH_DONE : FAILNTH_WRONG;
-	if (there || !hit || (ret != -ENOMEM && ret != -EFAULT))
-		return FAILNTH_WRONG;
-	return FAILNTH_FAILED;
+	return there ? FAILNTH_WRONG : failnth_judge(world, ret, hit);
 }
 
 static void undo(void *world, long ret)

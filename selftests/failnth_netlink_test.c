@@ -149,9 +149,9 @@ static enum failnth_end judge(void *world, long ret, bool hit)
 
 	if (ret == w->n)
 		return FAILNTH_DONE;
-	if (hit && (ret == -ENOMEM || ret == -EFAULT || ret == -ENOBUFS || ret == -EAGAIN))
+	if (hit && (ret == -ENOBUFS || ret == -EAGAIN))
 		return FAILNTH_FAILED;
-	return FAILNTH_WRONG;
+	return ret >= 0 ? FAILNTH_WRONG : failnth_judge(world, ret, hit);
 }
 
 static void undo(void *world, long ret)
@@ -178,16 +178,8 @@ static bool listen_prepare(void *world)
 static long create_heard(void *world)
 {
 	struct world *w = world;
-	struct npt_create_vm c = w->create;
 
-	return call(w->dev, NPT_CREATE_VM, &c);
-}
-
-static enum failnth_end create_judge(void *world, long ret, bool hit)
-{
-	if (ret >= 0)
-		return FAILNTH_DONE;
-	return hit && (ret == -ENOMEM || ret == -EFAULT) ? FAILNTH_FAILED : FAILNTH_WRONG;
+	return create_as(w->dev, &w->create);
 }
 
 /* Either there is something to read, or the socket says that something was lost. */
@@ -207,7 +199,7 @@ static void listen_undo(void *world, long ret)
 }
 
 static const struct failnth_ops listen_ops = {
-	.prepare = listen_prepare, .call = create_heard, .judge = create_judge,
+	.prepare = listen_prepare, .call = create_heard, .judge = failnth_judge,
 	.undo = listen_undo,
 };
 
@@ -215,11 +207,10 @@ static const struct failnth_ops listen_ops = {
 static bool going_prepare(void *world)
 {
 	struct world *w = world;
-	struct npt_create_vm c = w->create;
 
 	if (!listen_prepare(w))
 		return false;
-	w->vm = call(w->dev, NPT_CREATE_VM, &c);
+	w->vm = create_as(w->dev, &w->create);
 	return w->vm >= 0;
 }
 

@@ -75,10 +75,9 @@ static void set_memory(struct world *w)
 static bool prepare(void *world)
 {
 	struct world *w = world;
-	struct npt_create_vm c = w->create;
 
 	w->mem = map_memory(MEM_SIZE);
-	w->vm = call(w->dev, NPT_CREATE_VM, &c);
+	w->vm = create_as(w->dev, &w->create);
 	if (w->mem == MAP_FAILED || w->vm < 0 || set_slot(w->vm, 0, 0, 0, MEM_SIZE, w->mem))
 		return false;
 	set_memory(w);
@@ -180,10 +179,9 @@ static enum failnth_end batch_judge(void *world, long ret, bool hit)
 {
 	if (!ret)
 		return left_right(world) ? FAILNTH_DONE : FAILNTH_WRONG;
-	if (hit && (ret == -ENOMEM || ret == -EFAULT || ret == ENDED_EARLY ||
-		    ret == ACCESS_STATUS + NPT_STATUS_HOST_FAULT))
+	if (hit && (ret == ENDED_EARLY || ret == ACCESS_STATUS + NPT_STATUS_HOST_FAULT))
 		return FAILNTH_FAILED;
-	return FAILNTH_WRONG;
+	return ret > 0 ? FAILNTH_WRONG : failnth_judge(world, ret, hit);
 }
 
 static const struct failnth_ops batch_ops = {
@@ -271,7 +269,7 @@ static bool begin_program(struct world *w)
 	return true;
 }
 
-/* From where it stands to its end. */
+/* From where it stands to its end. An exit that nothing asked for is no errno. */
 static long run_call(void *world)
 {
 	struct world *w = world;
@@ -291,7 +289,7 @@ static long run_call(void *world)
 		case KVM_EXIT_HLT:
 			return 0;
 		default:
-			return 1000 + w->run->exit_reason;
+			return -10000L - w->run->exit_reason;
 		}
 	}
 }
@@ -301,7 +299,7 @@ static enum failnth_end run_judge(void *world, long ret, bool hit)
 	struct world *w = world;
 
 	if (ret)
-		return hit && (ret == -ENOMEM || ret == -EFAULT) ? FAILNTH_FAILED : FAILNTH_WRONG;
+		return failnth_judge(world, ret, hit);
 	if (word(w, COUNTED) != 2 || word(w, LAST) != MMIO_VALUE) {
 		fprintf(stderr, "counted to %u of 2, got %#x\n", word(w, COUNTED),
 			word(w, LAST));
@@ -320,15 +318,8 @@ static bool begin_halt(struct world *w)
 	return true;
 }
 
-static enum failnth_end halt_judge(void *world, long ret, bool hit)
-{
-	if (!ret)
-		return FAILNTH_DONE;
-	return hit && (ret == -ENOMEM || ret == -EFAULT) ? FAILNTH_FAILED : FAILNTH_WRONG;
-}
-
 static const struct failnth_ops halt_ops = {
-	.prepare = prepare, .call = run_call, .judge = halt_judge, .undo = undo,
+	.prepare = prepare, .call = run_call, .judge = failnth_judge, .undo = undo,
 };
 
 /* --- each mode -------------------------------------------------------------------- */
@@ -432,16 +423,8 @@ static bool create_prepare(void *world)
 static long create_call(void *world)
 {
 	struct world *w = world;
-	struct npt_create_vm c = w->create;
 
-	return call(w->dev, NPT_CREATE_VM, &c);
-}
-
-static enum failnth_end create_judge(void *world, long ret, bool hit)
-{
-	if (ret >= 0)
-		return FAILNTH_DONE;
-	return hit && (ret == -ENOMEM || ret == -EFAULT) ? FAILNTH_FAILED : FAILNTH_WRONG;
+	return create_as(w->dev, &w->create);
 }
 
 static void create_undo(void *world, long ret)
@@ -451,7 +434,7 @@ static void create_undo(void *world, long ret)
 }
 
 static const struct failnth_ops create_ops = {
-	.prepare = create_prepare, .call = create_call, .judge = create_judge,
+	.prepare = create_prepare, .call = create_call, .judge = failnth_judge,
 	.undo = create_undo,
 };
 

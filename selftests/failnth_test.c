@@ -524,7 +524,7 @@ static enum failnth_end judge(void *world, long ret, bool hit)
 
 	if (want ? ret == want : ret >= 0)
 		return FAILNTH_DONE;
-	if (!hit || (ret != -ENOMEM && ret != -EFAULT))
+	if (ret >= 0 || failnth_judge(world, ret, hit) == FAILNTH_WRONG)
 		return FAILNTH_WRONG;
 	take_snapshot(w, &now);
 	if (memcmp(&now, &w->before, sizeof(now))) {

@@ -45,11 +45,19 @@ static inline struct npt_create_vm vm_args(unsigned int mmu)
 	return c;
 }
 
+/* A VM as @args have it, which can be used again. */
+static inline int create_as(int dev, const struct npt_create_vm *args)
+{
+	struct npt_create_vm c = *args;
+
+	return call(dev, NPT_CREATE_VM, &c);
+}
+
 static inline int create_vm(int dev, unsigned int mmu)
 {
 	struct npt_create_vm c = vm_args(mmu);
 
-	return call(dev, NPT_CREATE_VM, &c);
+	return create_as(dev, &c);
 }
 
 static inline int set_slot(int vm, uint32_t slot, uint32_t flags, uint64_t gpa,
