@@ -2,6 +2,7 @@
 /* What all ioctls have in common. */
 #include <linux/errno.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include "ioctl.h"
 #include "limits.h"
@@ -97,9 +98,15 @@ static long do_call(struct npt_call *call)
 
 long npt_ioctl_call(const struct npt_ioctl *ioctl, void *obj, unsigned long arg)
 {
-	struct npt_call call = { .ioctl = ioctl, .obj = obj, .val = arg, .data = &call.arg };
+	struct npt_call call;
 	long ret;
 
+	/* An initializer need not clear the whole of a union, and what is in it goes out. */
+	memset(&call, 0, sizeof(call));
+	call.ioctl = ioctl;
+	call.obj = obj;
+	call.val = arg;
+	call.data = &call.arg;
 	if (ioctl->size <= sizeof(call.arg))
 		return do_call(&call);
 	call.data = kzalloc(ioctl->size, GFP_KERNEL_ACCOUNT);
