@@ -273,7 +273,13 @@ check "walk: no number" fails 2 "expected a number" "${walk[@]}" abc
 check "walk: two addresses" fails 2 "one address" "${walk[@]}" 1 2
 check "walk: bad rights" fails 2 "expected letters" "${walk[@]}" --rights q
 check "walk: --vm without an address" fails 2 "needs an address" walk --vm 1
-check "table: no VM" fails 2 "--vm ID is missing" table
+check "table: no VM" fails 2 "which VM?" table
+check "table: no VM but a table" fails 2 "which VM?" table show guest
 check "table: bad table" fails 2 "expected guest, nested or shadow" table show --vm 1 page
+check "table: VM 0" fails 2 "table: VM" table show 0
+check "table: bad VM" fails 2 "table: VM" table show 1x guest
+check "table: bad vCPU" fails 2 "table: VCPU" table show 1 1024
+check "table: a number too many" fails 2 "unexpected \"3\"" table show 1 2 guest 3
+check "table: two vCPUs" fails 2 "unexpected \"2\"" table show --vm 1 --vcpu 0 2
 
 done_testing

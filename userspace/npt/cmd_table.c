@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* npt table: what the tables of a running VM map, ranges merged. */
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "libnpt.h"
-#include "nl.h"
-#include "npt.h"
+#include "nl_cli.h"
 #include "output.h"
 
 /* What the command line asked for. */
 struct request {
 	uint32_t vm, vcpu;
+	bool has_vcpu;		/* it was named */
 	int dim;		/* enum npt_dim, -1: all that this VM has */
 	uint64_t start;
 };
@@ -41,9 +41,7 @@ static json_t *rights_json(uint32_t rights)
 /* One range becomes one row. The end of the address space is 2^64: 0 here. */
 static int on_range(const struct npt_nl_range *r, void *arg)
 {
-	json_t *table = arg;
-
-	json_t *row;
+	json_t *table = arg, *row;
 
 	row = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "start", npt_json_hex(r->start), "end",
 			npt_json_hex(r->end), "bytes", npt_json_u64(r->end - r->start), "target",
@@ -167,34 +165,54 @@ static bool parse_dim(const char *word, struct request *req)
 	return false;
 }
 
+static bool parse_option(int c, struct request *req)
+{
+	unsigned long long start;
+
+	switch (c) {
+	case O_VM:
+		return nl_cli_number("table", "--vm", optarg, 0, &req->vm);
+	case O_VCPU:
+		req->has_vcpu = true;
+		return nl_cli_number("table", "--vcpu", optarg, NPT_MAX_VCPUS - 1, &req->vcpu);
+	case O_START:
+		if (!npt_parse_u64(optarg, "table: --start", 0, UINT64_MAX, &start))
+			return false;
+		req->start = start;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Numbers as "npt stat show" has them, VM and then VCPU; else which table. */
+static bool parse_word(const char *word, struct request *req)
+{
+	if (!isdigit((unsigned char)*word))
+		return parse_dim(word, req);
+	if (!req->vm)
+		return nl_cli_number("table", "VM", word, 0, &req->vm);
+	if (req->has_vcpu) {
+		npt_usage("table: unexpected \"%s\"", word);
+		return false;
+	}
+	req->has_vcpu = true;
+	return nl_cli_number("table", "VCPU", word, NPT_MAX_VCPUS - 1, &req->vcpu);
+}
+
 static bool parse_request(struct request *req, int argc, char **argv)
 {
-	unsigned long long v = 0;
 	bool ok = true;
 	int c;
 
 	memset(req, 0, sizeof(*req));
 	req->dim = -1;
-	while (ok && (c = npt_getopt(argc, argv, options, false)) != -1) {
-		if (c == O_VM)
-			ok = npt_parse_u64(optarg, "table: --vm", 1, UINT32_MAX, &v);
-		else if (c == O_VCPU)
-			ok = npt_parse_u64(optarg, "table: --vcpu", 0, NPT_MAX_VCPUS - 1, &v);
-		else if (c == O_START)
-			ok = npt_parse_u64(optarg, "table: --start", 0, UINT64_MAX, &v);
-		else
-			ok = false;
-		if (c == O_VM)
-			req->vm = v;
-		else if (c == O_VCPU)
-			req->vcpu = v;
-		else
-			req->start = v;
-	}
+	while (ok && (c = npt_getopt(argc, argv, options, false)) != -1)
+		ok = parse_option(c, req);
 	for (; ok && optind < argc; optind++)
-		ok = parse_dim(argv[optind], req);
+		ok = parse_word(argv[optind], req);
 	if (ok && !req->vm) {
-		npt_usage("table: --vm ID is missing (npt vm show lists them)");
+		npt_usage("table: which VM? (npt vm show lists them)");
 		ok = false;
 	}
 	return ok;
@@ -208,11 +226,9 @@ static int run_show(struct npt_cli *cli, int argc, char **argv)
 
 	if (!parse_request(&req, argc, argv))
 		return NPT_EXIT_USAGE;
-	ret = npt_nl_open(&nl);
-	if (ret == -ENOENT || ret == -EPERM || ret == -EACCES)
-		return npt_absent("table: %s", npt_error());
+	ret = nl_cli_open("table", &nl);
 	if (ret)
-		return npt_err("table: %s", npt_error());
+		return ret;
 	ret = show(cli, nl, &req);
 	npt_nl_close(nl);
 	return ret;
@@ -222,11 +238,11 @@ static const struct npt_command commands[] = {
 	{
 		.name = "show",
 		.run = run_show,
-		.args = "--vm ID [--vcpu N] [--start ADDR] [guest|nested|shadow]",
+		.args = "[--start ADDR] VM [VCPU] [guest|nested|shadow]",
 		.help = "list what tables map, neighbours of equal rights merged",
 		.options =
-		"  --vm ID       the VM\n"
-		"  --vcpu N      follow that vCPU's root (default: 0)\n"
+		"  --vm ID       the VM: the same as its id alone\n"
+		"  --vcpu N      follow that vCPU's root (default: 0): likewise\n"
 		"  --start ADDR  begin there\n",
 	},
 	{}
