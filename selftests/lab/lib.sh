@@ -32,13 +32,49 @@ need()
 with_lock()
 {
 	mkdir -p "$cache" 2>/dev/null || die "cannot create the cache folder $cache"
-	exec 9>"$cache/$1.lock" || die "cannot write to the cache folder $cache"
-	flock 9 || die "cannot lock $cache/$1.lock"
+	# Not a file that drop_old() has removed meanwhile: nobody else would see it.
+	until [ "$cache/$1.lock" -ef /proc/self/fd/9 ]; do
+		exec 9>"$cache/$1.lock" || die "cannot write to the cache folder $cache"
+		flock 9 || die "cannot lock $cache/$1.lock"
+	done
 }
 
 drop_lock()
 {
 	exec 9>&-
+}
+
+# Lock files that nobody has taken for days.
+old_locks()
+{
+	find "$1" -maxdepth 1 -name '*.lock' -mtime +3
+}
+
+# drop_one FILE: what an old lock guards, if it is a build, then the lock.
+drop_one()
+{
+	local name=${1##*/}
+
+	(
+		flock -n 8 && [ "$1" -ef /proc/self/fd/8 ] && [ -n "$(old_locks "$1")" ] || exit 0
+		name=${name%.lock}
+		case $name in
+		build-*)	name=${name#build-}
+				rm -rf "$cache/build/${name%%-*}/${name#*-}"
+				rmdir "$cache/build/${name%%-*}" 2>/dev/null || true ;;
+		esac
+		rm -f "$1"
+	) 8<"$1"
+}
+
+# Trees that are gone, or at rest for days, leave builds and locks that are only in the way.
+drop_old()
+{
+	local file
+
+	old_locks "$cache" | while read -r file; do
+		drop_one "$file" 2>/dev/null || true
+	done
 }
 
 # No failure goes without a word, not even one that nobody thought of.
