@@ -63,6 +63,8 @@ TEST_F(memslot, refused)
 	/* Memory that is not user space's. */
 	EXPECT_EQ(-EINVAL, set_slot(vm, 0, 0, 0, PAGE, (void *)0xffff888000000000UL));
 	EXPECT_EQ(-EINVAL, set_slot(vm, 0, 0, 0, 2 * PAGE, (void *)-PAGE));
+	/* The same memory by an address with a tag, which processors with LAM allow. */
+	EXPECT_EQ(-EINVAL, set_slot(vm, 0, 0, 0, PAGE, (void *)((uintptr_t)mem | 1UL << 60)));
 	/* Nothing to delete. */
 	EXPECT_EQ(-EINVAL, set_slot(vm, 0, 0, 0, 0, NULL));
 	EXPECT_EQ(0, counter(vm, NPT_CTR_slots));

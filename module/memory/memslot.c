@@ -242,7 +242,12 @@ static int check_region(const struct npt_vm *vm, const struct kvm_userspace_memo
 	if (check_add_overflow(r->guest_phys_addr, r->memory_size, &end) ||
 	    (end && (end - 1) >> vm->mmu.gpa_bits))
 		return -EINVAL;
-	if (!access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
+	/*
+	 * access_ok() lets addresses through that carry a tag (LAM, SDM vol. 1, 4.4).
+	 * The host's invalidations name the address without: no fill would be undone.
+	 */
+	if (r->userspace_addr >= TASK_SIZE_MAX ||
+	    !access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
 		return -EINVAL;
 	return 0;
 }
