@@ -154,7 +154,10 @@ int npt_vcpu_table_dump(struct npt_vcpu *vcpu, u32 dim, u64 *cursor,
 /* NPT_FLUSH on a vCPU, and on all of a VM's. -EINVAL. */
 int npt_vcpu_flush(struct npt_vcpu *vcpu, const struct npt_flush *f);
 int npt_vm_flush(struct npt_vm *vm, const struct npt_flush *f);
-/* NPT_SET_TLB. -EINVAL, -ENOMEM, -EINTR: nothing has changed. */
+/*
+ * NPT_SET_TLB. -EINVAL, -EOPNOTSUPP, -ENOMEM: nothing has changed. -EINTR, the
+ * process dies: some vCPUs may have the new model.
+ */
 int npt_vm_set_tlb(struct npt_vm *vm, const struct npt_tlb_model *model);
 
 /* --- stats.c ------------------------------------------------------------ */

@@ -50,6 +50,16 @@ int npt_vm_flush(struct npt_vm *vm, const struct npt_flush *f)
 	return 0;
 }
 
+/* Those that no vCPU has taken. */
+static void free_tlbs(struct npt_vm *vm, struct npt_tlb **tlbs)
+{
+	u32 n;
+
+	for (n = 0; n < vm->nr_vcpus; n++)
+		npt_tlb_destroy(tlbs[n]);
+	kvfree(tlbs);
+}
+
 /* A TLB for each vCPU, in the order of their ids. */
 static struct npt_tlb **alloc_tlbs(struct npt_vm *vm, const struct npt_tlb_model *model)
 {
@@ -63,44 +73,65 @@ static struct npt_tlb **alloc_tlbs(struct npt_vm *vm, const struct npt_tlb_model
 		return NULL;
 	xa_for_each(&vm->vcpus, id, vcpu) {
 		tlbs[n] = npt_tlb_create(model, vcpu->cpu.ctr);
-		if (!tlbs[n++])
-			goto free;
+		if (!tlbs[n++]) {
+			free_tlbs(vm, tlbs);
+			return NULL;
+		}
 	}
 	return tlbs;
-free:
-	while (n--)
-		if (tlbs[n])
-			npt_tlb_destroy(tlbs[n]);
-	kvfree(tlbs);
-	return NULL;
+}
+
+/*
+ * A vCPU may wait for the host to bring a page in, for as long as user space
+ * likes, and holds cpu_lock. Whoever waits for it here must be mortal; and holds
+ * no other cpu_lock meanwhile, which the others' ioctls trust to be free soon.
+ */
+static int install_tlbs(struct npt_vm *vm, const struct npt_tlb_model *model,
+			struct npt_tlb **tlbs)
+{
+	struct npt_vcpu *vcpu;
+	unsigned long id;
+	u32 n = 0;
+
+	xa_for_each(&vm->vcpus, id, vcpu) {
+		if (mutex_lock_killable(&vcpu->cpu_lock))
+			return -EINTR;
+		npt_cpu_install_model(&vcpu->cpu, model, tlbs[n]);
+		mutex_unlock(&vcpu->cpu_lock);
+		tlbs[n++] = NULL;
+	}
+	return 0;
+}
+
+/* Under vm->lock. */
+static int change_tlbs(struct npt_vm *vm, const struct npt_tlb_model *model)
+{
+	/* All of them first: from then on nothing but death comes between. */
+	struct npt_tlb **tlbs = alloc_tlbs(vm, model);
+	int err;
+
+	if (!tlbs)
+		return -ENOMEM;
+	err = install_tlbs(vm, model, tlbs);
+	if (!err)
+		vm->tlb = *model;
+	free_tlbs(vm, tlbs);
+	return err;
 }
 
 int npt_vm_set_tlb(struct npt_vm *vm, const struct npt_tlb_model *model)
 {
-	struct npt_tlb **tlbs;
-	struct npt_vcpu *vcpu;
-	unsigned long id;
-	u32 n = 0;
 	int err;
 
 	err = npt_tlb_model_check(model, NULL);
 	if (err)
 		return err;
+	/* A processor has the TLBs that it has; INVLPG in a guest would flush no others. */
+	if (vm->engine->hw)
+		return npt_tlb_model_empty(model) ? 0 : -EOPNOTSUPP;
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	/* All of them first: from then on nothing can fail half way. */
-	tlbs = alloc_tlbs(vm, model);
-	if (tlbs) {
-		xa_for_each(&vm->vcpus, id, vcpu) {
-			mutex_lock(&vcpu->cpu_lock);
-			npt_cpu_install_model(&vcpu->cpu, model, tlbs[n++]);
-			mutex_unlock(&vcpu->cpu_lock);
-		}
-		vm->tlb = *model;
-	}
+	err = change_tlbs(vm, model);
 	mutex_unlock(&vm->lock);
-	if (!tlbs)
-		return -ENOMEM;
-	kvfree(tlbs);
-	return 0;
+	return err;
 }

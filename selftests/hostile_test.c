@@ -6,6 +6,7 @@
  *
  * NPT_HOSTILE_SECONDS: how long each of them lasts (1).
  */
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -368,20 +369,32 @@ static void put_device(struct hostile *h)
 	close(fd);
 }
 
-/* Nobody answers for a while; then nobody is asked any more, which some learn on their way. */
-static void unanswered(struct hostile *h, unsigned int wait_us)
+/* From now on whoever touches the arena waits for an answer by the fd that is returned. */
+static int watch_arena(struct hostile *h)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
 		.range = { (uintptr_t)h->arena, ARENA_SIZE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ||
+	    madvise(h->arena, ARENA_SIZE, MADV_DONTNEED)) {
 		close(fd);
-		return;
+		return -1;
 	}
-	madvise(h->arena, ARENA_SIZE, MADV_DONTNEED);
+	return fd;
+}
+
+/* Nobody answers for a while; then nobody is asked any more, which some learn on their way. */
+static void unanswered(struct hostile *h, unsigned int wait_us)
+{
+	int fd = watch_arena(h);
+
+	if (fd < 0)
+		return;
 	usleep(wait_us);
 	/* Whoever waits is woken, and finds memory without a watcher. */
 	close(fd);
@@ -447,6 +460,143 @@ TEST_F_TIMEOUT(hostile, memory, 300)
 	EXPECT_LT(0, atomic_load(&h->faults));
 	EXPECT_TRUE(works_again(h));
 	write_file("/proc/sys/vm/nr_hugepages", "0");
+}
+
+/* --- waits ------------------------------------------------------------------------------- */
+
+static const struct npt_tlb_model some_tlb = {
+	.size = sizeof(some_tlb),
+	.tlb[0] = { .level = 1, .kinds = NPT_TLB_DATA, .pages = NPT_PAGE_4K, .entries = 16 },
+};
+
+static long wait_set_tlb(struct hostile *h)
+{
+	return call(h->vm, NPT_SET_TLB, (void *)&some_tlb);
+}
+
+static long wait_get_tlb(struct hostile *h)
+{
+	struct npt_tlb_model m = { .size = sizeof(m) };
+
+	return call(h->vm, NPT_GET_TLB, &m);
+}
+
+static long wait_create_vcpu(struct hostile *h)
+{
+	return call_value(h->vm, KVM_CREATE_VCPU, CPUS);
+}
+
+static long wait_get_regs(struct hostile *h)
+{
+	struct kvm_regs regs;
+
+	return call(h->vcpu[0], KVM_GET_REGS, &regs);
+}
+
+static long wait_run(struct hostile *h)
+{
+	return call(h->vcpu[0], KVM_RUN, NULL);
+}
+
+struct waiter {
+	struct hostile *h;
+	long (*call)(struct hostile *h);
+	pid_t pid;
+	volatile long ret;	/* what it came to after all */
+	char stack[32768] __attribute__((aligned(16)));
+};
+
+static int wait_in_call(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->ret = w->call(w->h);
+	return 0;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[32], text[256], *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	end = strrchr(text, ')');
+	return end && end[1] ? end[2] : 0;
+}
+
+static bool gone_within(pid_t pid, double seconds)
+{
+	double end = now() + seconds;
+
+	while (now() < end) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void *read_arena(void *arg)
+{
+	struct hostile *h = arg;
+	uint64_t v;
+
+	note(h, read_virt(h->vcpu[0], ARENA, &v, 8));
+	return NULL;
+}
+
+/*
+ * A vCPU waits for memory that nobody brings, and processes that share ours for the vCPU,
+ * or for who waits for it: each of them can be killed.
+ */
+TEST(killed_while_waiting)
+{
+	static struct waiter w[] = {
+		{ .call = wait_set_tlb }, { .call = wait_set_tlb }, { .call = wait_get_tlb },
+		{ .call = wait_create_vcpu }, { .call = wait_get_regs }, { .call = wait_run },
+	};
+	const unsigned int n = sizeof(w) / sizeof(w[0]);
+	struct hostile h;
+	struct pollfd p = { .events = POLLIN };
+	pthread_t thread;
+	double end;
+	unsigned int i;
+
+	ASSERT_TRUE(hostile_make(&h, NPT_ENGINE_SOFT, NPT_MMU_NESTED));
+	p.fd = watch_arena(&h);
+	ASSERT_LE(0, p.fd);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_arena, &h));
+	ASSERT_EQ(1, poll(&p, 1, 10000));
+	ASSERT_EQ(POLLIN, p.revents);
+	for (i = 0; i < n; i++) {
+		w[i].h = &h;
+		w[i].pid = clone(wait_in_call, w[i].stack + sizeof(w[i].stack), CLONE_VM | SIGCHLD,
+				 &w[i]);
+		ASSERT_LT(0, w[i].pid);
+		end = now() + 5;
+		while (state_of(w[i].pid) != 'D' && now() < end)
+			usleep(1000);
+		EXPECT_EQ('D', state_of(w[i].pid)) {
+			TH_LOG("call %u does not wait: %ld", i, w[i].ret);
+		}
+	}
+	for (i = n; i-- > 0; ) {
+		EXPECT_EQ(0, kill(w[i].pid, SIGKILL));
+		EXPECT_TRUE(gone_within(w[i].pid, 5)) {
+			TH_LOG("call %u can't be killed", i);
+		}
+	}
+	close(p.fd);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, atomic_load(&h.strange));
+	EXPECT_TRUE(works_again(&h));
+	EXPECT_EQ(0, wait_set_tlb(&h));
+	hostile_free(&h);
 }
 
 /* --- the page that user space and kernel share --------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "kselftest_harness.h"
 #include "refguest.h"
+#include "svmguest.h"
 
 #define MEM_SIZE (8 * MIB)
 #define TABLES (6 * MIB)
@@ -53,6 +54,43 @@ FIXTURE_TEARDOWN(tlb_model)
 {
 	guest_free(&self->g);
 	close(self->dev);
+}
+
+/* A processor has the TLBs that it has: a model of others would never be flushed. */
+TEST(no_model_on_a_processor)
+{
+	struct npt_tlb_model m = {
+		.size = sizeof(m), .tlb[0] = L1(NPT_TLB_DATA, NPT_PAGE_4K, 16, 4),
+	}, none = { .size = sizeof(none) }, got = { .size = sizeof(got) };
+	struct npt_create_vm args = {
+		.size = sizeof(args), .engine = NPT_ENGINE_SVM, .mmu = NPT_MMU_SHADOW,
+	};
+	int dev = open_npt(), vm, vcpu;
+
+	ASSERT_LE(0, dev);
+	if (!have_svm(dev)) {
+		close(dev);
+		SKIP(return, "no svm engine here");
+	}
+	args.tlb = (uintptr_t)&m;
+	EXPECT_EQ(-EOPNOTSUPP, call(dev, NPT_CREATE_VM, &args));
+	args.tlb = 0;
+	vm = call(dev, NPT_CREATE_VM, &args);
+	ASSERT_LE(0, vm);
+	vcpu = call_value(vm, KVM_CREATE_VCPU, 0);
+	EXPECT_EQ(-EOPNOTSUPP, call(vm, NPT_SET_TLB, &m));
+	memset(&m.tlb, 0, sizeof(m.tlb));
+	m.cost.ref = 1;
+	EXPECT_EQ(-EOPNOTSUPP, call(vm, NPT_SET_TLB, &m));
+	EXPECT_EQ(0, call(vm, NPT_SET_TLB, &none));
+	/* What no engine takes is told as on any. */
+	m.flags = 1U << 31;
+	EXPECT_EQ(-EINVAL, call(vm, NPT_SET_TLB, &m));
+	EXPECT_EQ(0, call(vm, NPT_GET_TLB, &got));
+	EXPECT_EQ(0, memcmp(&none, &got, sizeof(none)));
+	close(vcpu);
+	close(vm);
+	close(dev);
 }
 
 /* Touch the page: where the translation came from, or -1. */

@@ -98,6 +98,13 @@ int npt_tlb_model_check(const struct npt_tlb_model *m, const char **why)
 	return text ? -EINVAL : 0;
 }
 
+bool npt_tlb_model_empty(const struct npt_tlb_model *m)
+{
+	const struct npt_tlb_model none = { .size = m->size };
+
+	return !memcmp(m, &none, sizeof(none));
+}
+
 /* Costs and counts come from elsewhere: stop at the top, don't wrap. */
 static u64 cost_add(u64 sum, u64 count, u32 cost)
 {

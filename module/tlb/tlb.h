@@ -71,6 +71,9 @@ struct npt_tlb;		/* opaque but for the fast path, tlb_impl.h */
  */
 int npt_tlb_model_check(const struct npt_tlb_model *m, const char **why);
 
+/* A model without a single cache or cost: what a VM has whose creator chose none. */
+bool npt_tlb_model_empty(const struct npt_tlb_model *m);
+
 /*
  * Allocate a TLB for @m (checked), counting into @ctr (indexed by enum
  * npt_counter: l1i_hit .. pwc_nested_miss, tlb_entries_flushed).

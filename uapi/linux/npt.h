@@ -329,7 +329,8 @@ struct npt_vm_info {
 /*
  * NPT_GET_TLB, NPT_SET_TLB: read or set the VM's TLB model, with a struct
  * npt_tlb_model. Setting empties every TLB of the VM; the counters stay.
- * Errors: EINVAL (a geometry out of range).
+ * Errors: EINVAL (a geometry out of range), EOPNOTSUPP (not empty, and a processor
+ * runs the VM: it has TLBs of its own).
  */
 #define NPT_GET_TLB _IO(NPTIO, 0x11)
 #define NPT_SET_TLB _IO(NPTIO, 0x12)

@@ -44,6 +44,7 @@
 #include "../x86/irq.h"
 #include "../x86/lapic.h"
 #include "../x86/state.h"
+#include "../../tlb/tlb.h"
 #include "svm.h"
 
 /* --- VMs and vCPUs ------------------------------------------------------------ */
@@ -57,11 +58,10 @@ static u32 host_levels(void)
 static int svm_vm_init(struct npt_vm *vm)
 {
 	const struct npt_mmu_config *cfg = &vm->mmu.cfg;
-	const struct npt_tlb_model none = { .size = sizeof(none) };
 	int err;
 
 	/* A bare machine is not what this engine can show, nor TLBs of other makes. */
-	if (cfg->mode == NPT_MMU_NATIVE || memcmp(&vm->tlb, &none, sizeof(none)))
+	if (cfg->mode == NPT_MMU_NATIVE || !npt_tlb_model_empty(&vm->tlb))
 		return -EOPNOTSUPP;
 	if (cfg->nested_format != NPT_NESTED_NPT ||
 	    (cfg->mode == NPT_MMU_NESTED && cfg->nested_levels != host_levels()))

@@ -228,7 +228,10 @@ long npt_vm_set_routing(struct npt_call *call)
 	kvfree(entries);
 	if (IS_ERR(routing))
 		return PTR_ERR(routing);
-	mutex_lock(&vm->lock);
+	if (mutex_lock_killable(&vm->lock)) {
+		kvfree(routing);
+		return -EINTR;
+	}
 	old = rcu_replace_pointer(vm->x86.routing, routing, lockdep_is_held(&vm->lock));
 	mutex_unlock(&vm->lock);
 	if (old)
