@@ -6,6 +6,7 @@
  *
  * NPT_HOSTILE_SECONDS: how long each of them lasts (1).
  */
+#include <ctype.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -597,6 +598,59 @@ TEST(killed_while_waiting)
 	EXPECT_TRUE(works_again(&h));
 	EXPECT_EQ(0, wait_set_tlb(&h));
 	hostile_free(&h);
+}
+
+/* --- other processors ---------------------------------------------------------------------- */
+
+/* How often @cpu was interrupted to call a function; -1: that is not told. */
+static long calls_of(unsigned int cpu)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[1024], *at = NULL;
+	unsigned int i;
+	long n = -1;
+
+	while (f && !at && fgets(line, sizeof(line), f)) {
+		at = line + strspn(line, " ");
+		at = strncmp(at, "CAL:", 4) ? NULL : at + 4;
+	}
+	for (i = 0; at && i <= cpu; i++) {
+		while (isblank(*at))
+			at++;
+		n = isdigit(*at) ? strtol(at, &at, 10) : -1;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Whoever has a processor for himself keeps it: others may ask what they like. */
+TEST(other_processors)
+{
+	struct npt_caps caps = { .size = sizeof(caps) };
+	const unsigned int asks = 2000;
+	int dev = open_npt();
+	cpu_set_t one;
+	unsigned int i;
+	long before;
+
+	ASSERT_LE(0, dev);
+	if (calls_of(1) < 0 || !have_svm(dev)) {
+		close(dev);
+		SKIP(return, "a second processor is wanted, and an engine that asks processors");
+	}
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	before = calls_of(1);
+	for (i = 0; i < asks; i++) {
+		ASSERT_EQ(1, call_value(dev, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY));
+		ASSERT_EQ(0, call(dev, NPT_GET_CAPS, &caps));
+		read_number("/sys/module/npt/parameters/engines", "");
+	}
+	/* Others have their reasons. */
+	EXPECT_LT(calls_of(1) - before, asks / 4);
+	close(dev);
 }
 
 /* --- the page that user space and kernel share --------------------------------------------- */

@@ -45,6 +45,7 @@ DEFINE_PER_CPU(struct svm_cpu, svm_cpus);
 static DEFINE_MUTEX(lock);
 static unsigned int users;		/* lock: VMs */
 static bool online;			/* turn newcomers on; cpus_read_lock(), or hotplug's own */
+static int refused;			/* by a processor, when SVM was last to be switched on */
 static bool going_down;			/* the machine is: nobody turns SVM on any more */
 static int hotplug_state;		/* lock */
 static struct page *iopm, *msrpm;	/* lock */
@@ -196,11 +197,6 @@ static void count_verdict(struct verdict *v, int err)
 		atomic_inc(&v->failed);
 }
 
-static void look_ipi(void *arg)
-{
-	count_verdict(arg, look());
-}
-
 static void turn_on_ipi(void *arg)
 {
 	count_verdict(arg, turn_on());
@@ -234,9 +230,14 @@ static const char *holder(void)
 	return "SVM is in use by another hypervisor: EFER.SVME is set";
 }
 
+/*
+ * Any user may ask this, in a loop: the others' processors are not interrupted for it.
+ * Who holds SVM holds it on all of them as a rule. switch_on() looks at each, and what
+ * it found is told here.
+ */
 int svm_probe(const char **why)
 {
-	struct verdict v = { 0 };
+	unsigned long flags;
 	int err;
 
 	*why = NULL;
@@ -252,12 +253,17 @@ int svm_probe(const char **why)
 		*why = "the machine is going down";
 		return -EBUSY;
 	}
-	on_each_cpu(look_ipi, &v, 1);
-	err = verdict_error(&v);
+	local_irq_save(flags);
+	err = look();
+	local_irq_restore(flags);
 	if (err == -EBUSY)
 		*why = holder();
 	else if (err)
 		*why = "SVM is disabled by the firmware (VM_CR.SVMDIS)";
+	else if (READ_ONCE(refused) == -EBUSY)
+		*why = "but another hypervisor held a processor when the first VM was to be made";
+	else if (READ_ONCE(refused))
+		*why = "but the firmware disables SVM on a processor (VM_CR.SVMDIS)";
 	else if (!(cpuid_edx(0x8000000a) & SVM_HAS_NPT))
 		*why = "this processor has SVM without nested paging: shadow mode only";
 	return err;
@@ -423,8 +429,10 @@ int svm_hw_get(void)
 	int err = 0;
 
 	mutex_lock(&lock);
-	if (!users)
+	if (!users) {
 		err = first_user();
+		WRITE_ONCE(refused, err == -EBUSY || err == -EOPNOTSUPP ? err : 0);
+	}
 	if (!err)
 		users++;
 	mutex_unlock(&lock);
