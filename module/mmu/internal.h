@@ -12,12 +12,14 @@
 
 /* --- table.c: pages of tables, their cap, what is set aside -------------- */
 
-/* One entry of a reverse map, when more than one table entry maps a thing. */
-#define NPT_DESC_ENTRIES 14
+/* Of a reverse map, when more than one table entry maps a thing. See rmap.c. */
+#define NPT_DESC_ENTRIES 11
+#define NPT_DESC_WAYS 4
 struct npt_desc {
-	struct npt_desc *next;
-	u32 nr;
+	u32 nr;		/* entries here */
+	u32 below;	/* in the first of a list: entries in all the others */
 	u64 *entry[NPT_DESC_ENTRIES];
+	unsigned long way[NPT_DESC_WAYS];	/* like the list's own word */
 };
 
 /* Set aside what has been found to lack. May sleep. -ENOMEM. */
@@ -39,6 +41,15 @@ bool npt_cap_reached(const struct npt_mmu *mmu);
 void npt_page_charge(struct npt_mmu *mmu, int gauge, int n);
 /* Free a page of tables once TLBs have been flushed. */
 void npt_page_free_later(struct npt_mmu *mmu, void *page);
+
+/*
+ * Work done so far: leaves zapped, and other steps whose number a guest has a say in.
+ * Who has much to do under the lock looks at it to let others in.
+ */
+static inline u64 npt_work(const struct npt_mmu *mmu)
+{
+	return mmu->work + mmu->ctr[NPT_CTR_zaps];
+}
 
 /* --- flush.c -------------------------------------------------------------- */
 
@@ -167,11 +178,28 @@ int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
 /* --- rmap.c ---------------------------------------------------------------- */
 
 /* A list of entries, in one word: 0, an entry, or a struct npt_desc (bit 0 set). */
-void npt_rmap_add(struct npt_cache *c, unsigned long *head, u64 *entry);
-/* Would npt_rmap_add() get by without a descriptor? */
+/* One more; all others go first if there are too many. */
+void npt_rmap_add(struct npt_mmu *mmu, struct npt_cache *c, unsigned long *head, u64 *entry);
+/* Will npt_rmap_add() get by without a descriptor for sure? */
 bool npt_rmap_has_room(unsigned long head);
 /* False if it was not there. */
-bool npt_rmap_del(unsigned long *head, u64 *entry);
+bool npt_rmap_del(struct npt_mmu *mmu, unsigned long *head, u64 *entry);
+/* Take each of these entries out of its table. */
+void npt_rmap_drop_all(struct npt_mmu *mmu, unsigned long *head, enum npt_zap_reason reason);
+u32 npt_rmap_length(unsigned long head);
+
+/*
+ * Entries of one list at the most: some must be gone through under one hold of the
+ * lock, by the notifier for one. It is room for 64 address spaces that all map all of
+ * a large page of the host's by small pages.
+ */
+#define NPT_RMAP_MAX BIT(15)
+
+static inline bool npt_rmap_full(unsigned long head)
+{
+	return npt_rmap_length(head) >= NPT_RMAP_MAX;
+}
+
 /* The first entry, NULL if empty. */
 u64 *npt_rmap_first(unsigned long head);
 typedef void (*npt_rmap_fn)(struct npt_mmu *mmu, u64 *entry, void *arg);
@@ -237,7 +265,8 @@ void npt_sp_free_zapped(struct npt_mmu *mmu);
 /* Take entry @i of @sp out, leaf or table. */
 void npt_sp_drop_entry(struct npt_mmu *mmu, struct npt_sp *sp, unsigned int i,
 		       enum npt_zap_reason reason);
-void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, struct npt_sp *child);
+void npt_sp_link(struct npt_mmu *mmu, struct npt_cache *c, struct npt_sp *parent, unsigned int i,
+		 struct npt_sp *child);
 /*
  * Rights that a leaf must have for a supervisor to write a page to which the
  * guest's tables give @rights. Without W: there are none such.

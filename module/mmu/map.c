@@ -148,12 +148,9 @@ static void zap_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level,
 		     enum npt_zap_reason reason)
 {
 	unsigned long *heads = npt_page_owner(table);
-	u64 *spte;
 
-	if (heads) {
-		while ((spte = npt_rmap_first(heads[i])))
-			npt_sp_drop_entry(mmu, npt_sp_of(spte), npt_sp_index(spte), reason);
-	}
+	if (heads && heads[i])
+		npt_rmap_drop_all(mmu, &heads[i], reason);
 	WRITE_ONCE(table[i], 0);
 	count_leaf(mmu, level, -1);
 	mmu->ctr[NPT_CTR_zaps]++;

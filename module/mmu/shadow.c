@@ -110,6 +110,7 @@ static struct npt_sp *new_sp(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn,
 	sp->role = role;
 	sp->spt = wants_low(role) ? npt_cache_low_page(c) : npt_cache_page(c);
 	npt_page_set_owner(sp->spt, sp);
+	mmu->ctr[NPT_CTR_table_bytes] += sizeof(*sp);
 	npt_page_charge(mmu, NPT_CTR_shadow_tables, 1);
 	if (npt_role_is_guest_table(role)) {
 		sp->gfns = npt_cache_raw(c);
@@ -182,7 +183,8 @@ bool npt_region_shadowed(struct npt_mmu *mmu, u64 gfn)
 
 /* --- entries --------------------------------------------------------------- */
 
-void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, struct npt_sp *child)
+void npt_sp_link(struct npt_mmu *mmu, struct npt_cache *c, struct npt_sp *parent, unsigned int i,
+		 struct npt_sp *child)
 {
 	const struct npt_format *f = npt_shadow_format(parent->role.format);
 	u64 e = npt_make_table(f, npt_ptr_hpa(child->spt));
@@ -190,7 +192,7 @@ void npt_sp_link(struct npt_cache *c, struct npt_sp *parent, unsigned int i, str
 	/* PDPTEs have no rights: those bits are reserved (SDM vol. 3A, table 4-8). */
 	if (!f->level[parent->role.level].has_rights)
 		e = npt_ptr_hpa(child->spt) | f->present;
-	npt_rmap_add(c, &child->parents, &parent->spt[i]);
+	npt_rmap_add(mmu, c, &child->parents, &parent->spt[i]);
 	WRITE_ONCE(parent->spt[i], e);
 }
 
@@ -203,14 +205,14 @@ void npt_sp_drop_entry(struct npt_mmu *mmu, struct npt_sp *sp, unsigned int i,
 	if (!spte)
 		return;
 	if (!spte_is_leaf(sp, spte)) {
-		if (!npt_rmap_del(&child_of(spte)->parents, &sp->spt[i]))
+		if (!npt_rmap_del(mmu, &child_of(spte)->parents, &sp->spt[i]))
 			npt_mmu_bug(mmu, "shadow table without its parent");
 		WRITE_ONCE(sp->spt[i], 0);
 		mmu->tlbs_dirty = true;
 		return;
 	}
 	head = npt_rmap_of(mmu, npt_sp_leaf_gfn(sp, i));
-	if (!head || !npt_rmap_del(head, &sp->spt[i]))
+	if (!head || !npt_rmap_del(mmu, head, &sp->spt[i]))
 		npt_mmu_bug(mmu, "shadow leaf without a reverse map");
 	WRITE_ONCE(sp->spt[i], 0);
 	mmu->tlbs_dirty = true;
@@ -256,7 +258,7 @@ static void unlink_parents(struct npt_mmu *mmu, struct npt_sp *sp)
 	u64 *spte;
 
 	while ((spte = npt_rmap_first(sp->parents))) {
-		npt_rmap_del(&sp->parents, spte);
+		npt_rmap_del(mmu, &sp->parents, spte);
 		WRITE_ONCE(*spte, 0);
 	}
 	mmu->need_flush = true;
@@ -294,6 +296,7 @@ void npt_sp_free_zapped(struct npt_mmu *mmu)
 		if (sp->root_count)
 			continue;
 		list_del(&sp->link);
+		mmu->ctr[NPT_CTR_table_bytes] -= sizeof(*sp);
 		npt_page_free(sp->spt);
 		npt_page_charge(mmu, NPT_CTR_shadow_tables, -1);
 		if (sp->gfns) {
@@ -334,13 +337,17 @@ void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap
 			npt_sp_zap(mmu, sp, reason);
 }
 
-/* Pages to free at the least: four faults' worth. */
+/*
+ * Pages to free, of which a fault takes 16 at the most. Not more at a time than that
+ * vCPUs can wait for, though each time costs them a flush.
+ */
 #define RECYCLE_MIN 32
+#define RECYCLE_MAX 64
 
 bool npt_shadow_recycle(struct npt_mmu *mmu)
 {
 	struct npt_sp *sp, *next;
-	u64 want = max_t(u64, mmu->cfg.max_table_pages / 8, RECYCLE_MIN);
+	u64 want = clamp_t(u64, mmu->cfg.max_table_pages / 8, RECYCLE_MIN, RECYCLE_MAX);
 	u64 freed = 0;
 
 	list_for_each_entry_safe(sp, next, &mmu->sp_active, link) {

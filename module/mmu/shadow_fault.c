@@ -181,7 +181,7 @@ static struct npt_sp *step_down(struct npt_cpu *cpu, struct npt_sp *sp, unsigned
 	npt_sp_drop_entry(mmu, sp, i, NPT_ZAP_GUEST);
 	child = npt_sp_get(mmu, &cpu->cache, gfn, role);
 	if (child)
-		npt_sp_link(&cpu->cache, sp, i, child);
+		npt_sp_link(mmu, &cpu->cache, sp, i, child);
 	return child;
 }
 
@@ -243,7 +243,7 @@ static void enter_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i, u
 {
 	if (sp->gfns)
 		sp->gfns[i] = gfn;
-	npt_rmap_add(&cpu->cache, head, &sp->spt[i]);
+	npt_rmap_add(cpu->mmu, &cpu->cache, head, &sp->spt[i]);
 	WRITE_ONCE(sp->spt[i], spte);
 	cpu->mmu->ctr[NPT_CTR_shadow_fills]++;
 	cpu->mmu->ctr[NPT_CTR_shadow_leaves]++;
@@ -366,7 +366,7 @@ static void prefetch_leaf(struct npt_cpu *cpu, struct npt_sp *sp, unsigned int i
 		return;
 	if (!take_near(n, gfn, &leaf, &head, &hpa))
 		return;
-	if (!npt_rmap_has_room(*head) && !cpu->cache.nr_descs) {
+	if (!npt_rmap_has_room(*head) && (!cpu->cache.nr_descs || npt_rmap_full(*head))) {
 		/* Next time. */
 		cpu->cache.want_near = true;
 		return;

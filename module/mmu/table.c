@@ -16,8 +16,10 @@ static u32 pages_needed(const struct npt_mmu *mmu)
 	BUILD_BUG_ON(NPT_MAX_LEVELS - 1 + 3 > NPT_CACHE_PAGES);
 	if (mmu->cfg.mode != NPT_MMU_SHADOW)
 		return mmu->cfg.nested_levels - 1;
-	/* and shadow tables have their gfns. */
-	return tables + 3 + 2 * tables;
+	/* and shadow tables have their gfns; what is smaller than a page is less than one. */
+	BUILD_BUG_ON(tables * sizeof(struct npt_sp) +
+		     (NPT_CACHE_DESCS + NPT_PREFETCH_MAX) * sizeof(struct npt_desc) > 4096);
+	return tables + 3 + 2 * tables + 1;
 }
 
 typedef void *(*alloc_fn)(void);
@@ -137,7 +139,8 @@ struct npt_desc *npt_cache_desc(struct npt_cache *c)
 
 bool npt_cap_reached(const struct npt_mmu *mmu)
 {
-	return mmu->ctr[NPT_CTR_table_pages] + pages_needed(mmu) > mmu->cfg.max_table_pages;
+	return mmu->ctr[NPT_CTR_table_pages] + (mmu->ctr[NPT_CTR_table_bytes] >> 12) +
+	       pages_needed(mmu) > mmu->cfg.max_table_pages;
 }
 
 void npt_page_charge(struct npt_mmu *mmu, int gauge, int n)

@@ -169,9 +169,10 @@ void map_check(struct env *env)
 	CHECK_EQ(ctr[NPT_CTR_pages_2m], c.leaves[1], "gauge pages_2m");
 	CHECK_EQ(ctr[NPT_CTR_pages_1g], c.leaves[2], "gauge pages_1g");
 	CHECK_EQ(ctr[NPT_CTR_nested_tables], c.tables, "gauge nested_tables");
-	CHECK(ctr[NPT_CTR_table_pages] <= env->mmu.cfg.max_table_pages,
-	      "%llu pages of tables, the cap is %u", ctr[NPT_CTR_table_pages],
-	      env->mmu.cfg.max_table_pages);
+	CHECK(ctr[NPT_CTR_table_pages] * PAGE_SIZE + ctr[NPT_CTR_table_bytes] <=
+	      env->mmu.cfg.max_table_pages * PAGE_SIZE,
+	      "%llu pages of tables and %llu bytes, the cap is %u", ctr[NPT_CTR_table_pages],
+	      ctr[NPT_CTR_table_bytes], env->mmu.cfg.max_table_pages);
 }
 
 /* Which page of which slot lies at @hpa now? */

@@ -158,6 +158,8 @@ X(nested_tables, vm, gauge, tables,					\
 X(shadow_tables, vm, gauge, tables, "pages of shadow tables")		\
 X(rmap_pages, vm, gauge, pages, "pages of reverse maps kept beside tables (shadow)") \
 X(table_pages, vm, gauge, pages, "pages that count against the VM's cap")	\
+X(table_bytes, vm, gauge, bytes,					\
+  "bytes beside those pages that count too: who maps what, and what a table is (shadow)") \
 X(notifier_calls, vm, counter, calls, "invalidations by the host's memory management") \
 X(notifier_young, vm, counter, calls, "questions for the age of a page by the host") \
 X(slots, vm, gauge, memslots, "memslots now")				\

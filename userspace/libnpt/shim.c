@@ -47,6 +47,9 @@ size_t npt_shim_arena_size = 64 * SHIM_GIB;
 bool npt_shim_hugepages;
 long npt_shim_fail_after = -1;
 bool npt_shim_fail_on;
+#if defined(NPT_SHIM_CHECK) && !defined(NPT_SHIM_LOCKED)
+void (*npt_shim_on_write_lock)(const npt_lock_t *l, bool taken);
+#endif
 unsigned long npt_shim_failures;
 long npt_shim_pages_out;
 unsigned long npt_shim_low_allocs;

@@ -354,7 +354,14 @@ typedef struct {
 
 #ifdef NPT_SHIM_CHECK
 #define npt_shim_lock_check(cond) ((void)WARN_ON_ONCE(!(cond)))
+/* Called, if set, when the lock has been taken for writing and before it is given up. */
+extern void (*npt_shim_on_write_lock)(const npt_lock_t *l, bool taken);
+#define npt_shim_lock_watch(l, taken) do {				\
+	if (unlikely(npt_shim_on_write_lock))				\
+		npt_shim_on_write_lock((l), (taken));			\
+} while (0)
 #else
+#define npt_shim_lock_watch(l, taken) do { } while (0)
 #define npt_shim_lock_check(cond) ((void)0)
 #endif
 
@@ -379,11 +386,13 @@ static inline void npt_write_lock(npt_lock_t *l)
 {
 	npt_shim_lock_check(!l->readers);
 	l->readers = -1;
+	npt_shim_lock_watch(l, true);
 }
 
 static inline void npt_write_unlock(npt_lock_t *l)
 {
 	npt_shim_lock_check(l->readers == -1);
+	npt_shim_lock_watch(l, false);
 	l->readers = 0;
 }
 
