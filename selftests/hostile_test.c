@@ -48,7 +48,7 @@ struct hostile {
 	struct kvm_run *run[CPUS];
 	pthread_t thread[CPUS];
 	unsigned int engine;
-	char *base, *area, *arena;
+	char *base, *arena;
 	atomic_bool stop;
 	atomic_ulong rounds[CPUS], faults;
 	atomic_long strange;	/* an errno, or another end, that nothing explains */
@@ -91,10 +91,9 @@ static bool hostile_make(struct hostile *h, unsigned int engine, unsigned int mm
 	h->engine = engine;
 	h->vm = call(h->dev, NPT_CREATE_VM, &c);
 	h->base = map_memory(BASE_SIZE);
-	h->area = map_memory(ARENA_SIZE + 2 * MIB);
-	if (h->vm < 0 || h->base == MAP_FAILED || h->area == MAP_FAILED)
+	h->arena = map_aligned(ARENA_SIZE);
+	if (h->vm < 0 || h->base == MAP_FAILED || !h->arena)
 		return false;
-	h->arena = (char *)(((uintptr_t)h->area + 2 * MIB - 1) & ~(2 * MIB - 1));
 	guest_code_copy(h->base + CODE);
 	t = (uint64_t *)(h->base + ROOT);
 	t[0] = (ROOT + PAGE) | PTE_RWU;
@@ -129,7 +128,7 @@ static void hostile_free(struct hostile *h)
 	close(h->vm);
 	close(h->dev);
 	munmap(h->base, BASE_SIZE);
-	munmap(h->area, ARENA_SIZE + 2 * MIB);
+	munmap(h->arena, ARENA_SIZE);
 }
 
 /* --- vCPUs at work ---------------------------------------------------------------- */

@@ -65,6 +65,16 @@ static int hw_vm(int dev)
 	return -EOPNOTSUPP;
 }
 
+/* The same on a device of its own. Why there is none, else NULL. */
+static const char *open_hw(int *dev, int *vm)
+{
+	*dev = open_npt();
+	if (*dev < 0)
+		return "no /dev/npt";
+	*vm = hw_vm(*dev);
+	return *vm == -EOPNOTSUPP ? "no engine here runs a processor" : NULL;
+}
+
 static int enable_cap(int vm, uint32_t cap, uint64_t arg)
 {
 	struct kvm_enable_cap c = { .cap = cap, .args[0] = arg };
@@ -166,13 +176,9 @@ FIXTURE_SETUP(plain)
 {
 	self->dev = open_npt();
 	if (self->dev < 0)
-		SKIP(goto skip, "no /dev/npt");
+		SKIP_ALL("no /dev/npt");
 	self->vm = engine_vm(self->dev, variant->engine);
 	ASSERT_LE(0, self->vm);
-	return;
-skip:
-	/* Or this harness goes on to the test. */
-	_metadata->passed = 0;
 }
 
 FIXTURE_TEARDOWN(plain)
@@ -288,17 +294,11 @@ FIXTURE(chip) {
 
 FIXTURE_SETUP(chip)
 {
-	self->dev = open_npt();
-	if (self->dev < 0)
-		SKIP(goto skip, "no /dev/npt");
-	self->vm = hw_vm(self->dev);
-	if (self->vm == -EOPNOTSUPP)
-		SKIP(goto skip, "no engine here runs a processor");
+	const char *why_not = open_hw(&self->dev, &self->vm);
+
+	if (why_not)
+		SKIP_ALL("%s", why_not);
 	ASSERT_LE(0, self->vm);
-	return;
-skip:
-	/* Or this harness goes on to the test. */
-	_metadata->passed = 0;
 }
 
 FIXTURE_TEARDOWN(chip)
@@ -354,24 +354,17 @@ FIXTURE_VARIANT_ADD(lapic, split) { .split = true };
 
 FIXTURE_SETUP(lapic)
 {
+	const char *why_not = open_hw(&self->dev, &self->vm);
 	int i;
 
-	self->dev = open_npt();
-	if (self->dev < 0)
-		SKIP(goto skip, "no /dev/npt");
-	self->vm = hw_vm(self->dev);
-	if (self->vm == -EOPNOTSUPP)
-		SKIP(goto skip, "no engine here runs a processor");
+	if (why_not)
+		SKIP_ALL("%s", why_not);
 	ASSERT_LE(0, self->vm);
 	ASSERT_EQ(0, give_chip(self->vm, variant->split));
 	for (i = 0; i < VCPUS; i++) {
 		self->vcpu[i] = call_value(self->vm, KVM_CREATE_VCPU, i);
 		ASSERT_LE(0, self->vcpu[i]);
 	}
-	return;
-skip:
-	/* Or this harness goes on to the test. */
-	_metadata->passed = 0;
 }
 
 FIXTURE_TEARDOWN(lapic)

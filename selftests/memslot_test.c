@@ -384,15 +384,14 @@ TEST_F(memslot, manual_log_refused)
 /* Large host pages give large leaves where slot and alignment allow. */
 TEST_F(memslot, large_leaves)
 {
-	const size_t size = 16 * MIB;
-	char *area = map_memory(size), *mem, c = 1;
+	const size_t size = 12 * MIB;
+	char *mem = map_aligned(size), c = 1;
 	size_t i;
 
-	ASSERT_NE(MAP_FAILED, area);
-	if (madvise(area, size, MADV_HUGEPAGE))
+	ASSERT_NE(NULL, mem);
+	if (madvise(mem, size, MADV_HUGEPAGE))
 		SKIP(return, "no transparent huge pages");
-	mem = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
-	memset(mem, 1, 12 * MIB);
+	memset(mem, 1, size);
 
 	/* gpa and hva alike modulo 2 MiB; the first page of the first is not in the slot. */
 	ASSERT_EQ(0, set_slot(self->vm, 0, 0, PAGE, 8 * MIB - PAGE, mem + PAGE));
@@ -416,7 +415,7 @@ TEST_F(memslot, large_leaves)
 		ASSERT_EQ(NPT_STATUS_OK, read_virt(self->vcpu, i, &c, 1));
 	EXPECT_EQ(0, counter(self->vm, NPT_CTR_pages_2m));
 	EXPECT_EQ(1024, counter(self->vm, NPT_CTR_pages_4k));
-	munmap(area, size);
+	munmap(mem, size);
 }
 
 /* As many as there may be: add, find, delete. */

@@ -11,23 +11,9 @@
 #include "softwork.h"
 #include "system.h"
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-/* Guest memory, gva = gpa: what softwork.h says, then the guest's tables. */
-#define TABLES WORK_SIZE
-#define MEM_SIZE (TABLES + 2 * MIB)
-
 FIXTURE(notifier) {
 	int dev, vm, vcpu[WORKERS];
-	char *area, *mem;
+	char *mem;
 };
 
 FIXTURE_VARIANT(notifier) {
@@ -51,7 +37,6 @@ FIXTURE_SETUP(notifier)
 		.pwc[0] = { .dims = NPT_PWC_GUEST | NPT_PWC_NESTED, .levels = 0x1c, .entries = 32 },
 		.ntlb_entries = 64,
 	};
-	unsigned int i;
 
 	self->dev = open_npt();
 	if (self->dev < 0)
@@ -59,27 +44,14 @@ FIXTURE_SETUP(notifier)
 	self->vm = create_vm(self->dev, variant->mmu);
 	ASSERT_LE(0, self->vm);
 	ASSERT_EQ(0, call(self->vm, NPT_SET_TLB, &tlb));
-	self->area = map_memory(MEM_SIZE + 2 * MIB);
-	ASSERT_NE(MAP_FAILED, self->area);
-	self->mem = (char *)(((uintptr_t)self->area + 2 * MIB - 1) & ~(2 * MIB - 1));
-	identity_tables(self->mem + TABLES, TABLES, MEM_SIZE);
-	ASSERT_EQ(0, set_slot(self->vm, 0, 0, 0, MEM_SIZE, self->mem));
-	for (i = 0; i < WORKERS; i++) {
-		self->vcpu[i] = call_value(self->vm, KVM_CREATE_VCPU, i);
-		ASSERT_LE(0, self->vcpu[i]);
-		ASSERT_EQ(0, long_mode(self->vcpu[i], TABLES));
-	}
+	ASSERT_TRUE(make_workplace(self->vm, &self->mem, self->vcpu));
 }
 
 FIXTURE_TEARDOWN(notifier)
 {
-	unsigned int i;
-
-	for (i = 0; i < WORKERS; i++)
-		close(self->vcpu[i]);
+	drop_workplace(self->mem, self->vcpu);
 	close(self->vm);
 	close(self->dev);
-	munmap(self->area, MEM_SIZE + 2 * MIB);
 }
 
 /* --- one at a time ----------------------------------------------------------- */

@@ -15,16 +15,7 @@
 #include "softwork.h"
 #include "system.h"
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-/* Guest memory: what softwork.h says, then tables; a slot that comes and goes. */
-#define TABLES WORK_SIZE
-#define MEM_SIZE (TABLES + 2 * MIB)
+/* A slot that comes and goes. */
 #define PASSING (16 * MIB)
 #define PASSING_SIZE (16 * PAGE)
 
@@ -33,7 +24,7 @@ enum { SLOT_MEM, SLOT_PASSING };
 struct race {
 	int dev, vm, vcpu[WORKERS];
 	uint32_t id;
-	char *area, *mem;
+	char *mem;
 	struct nlraw nl;
 	atomic_bool stop;
 	atomic_long strange;	/* an answer that nothing explains */
@@ -228,7 +219,6 @@ FIXTURE_SETUP(race)
 {
 	struct npt_create_vm c = vm_args(variant->mmu);
 	struct race *r = &self->r;
-	unsigned int i;
 
 	r->dev = open_npt();
 	if (r->dev < 0)
@@ -239,28 +229,15 @@ FIXTURE_SETUP(race)
 	r->vm = call(r->dev, NPT_CREATE_VM, &c);
 	ASSERT_LE(0, r->vm);
 	r->id = c.id;
-	r->area = map_memory(MEM_SIZE + 2 * MIB);
-	ASSERT_NE(MAP_FAILED, r->area);
-	r->mem = (char *)(((uintptr_t)r->area + 2 * MIB - 1) & ~(2 * MIB - 1));
-	identity_tables(r->mem + TABLES, TABLES, MEM_SIZE);
-	ASSERT_EQ(0, set_slot(r->vm, SLOT_MEM, 0, 0, MEM_SIZE, r->mem));
-	for (i = 0; i < WORKERS; i++) {
-		r->vcpu[i] = call_value(r->vm, KVM_CREATE_VCPU, i);
-		ASSERT_LE(0, r->vcpu[i]);
-		ASSERT_EQ(0, long_mode(r->vcpu[i], TABLES));
-	}
+	ASSERT_TRUE(make_workplace(r->vm, &r->mem, r->vcpu));
 }
 
 FIXTURE_TEARDOWN(race)
 {
-	unsigned int i;
-
-	for (i = 0; i < WORKERS; i++)
-		close(self->r.vcpu[i]);
+	drop_workplace(self->r.mem, self->r.vcpu);
 	nlraw_close(&self->r.nl);
 	close(self->r.vm);
 	close(self->r.dev);
-	munmap(self->r.area, MEM_SIZE + 2 * MIB);
 }
 
 TEST_F_TIMEOUT(race, all, 3600)

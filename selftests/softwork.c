@@ -137,6 +137,33 @@ static void *work(void *arg)
 	return NULL;
 }
 
+bool make_workplace(int vm, char **mem, int *vcpus)
+{
+	unsigned int i;
+
+	*mem = map_aligned(MEM_SIZE);
+	if (!*mem)
+		return false;
+	identity_tables(*mem + TABLES, TABLES, MEM_SIZE);
+	if (set_slot(vm, 0, 0, 0, MEM_SIZE, *mem))
+		return false;
+	for (i = 0; i < WORKERS; i++) {
+		vcpus[i] = call_value(vm, KVM_CREATE_VCPU, i);
+		if (vcpus[i] < 0 || long_mode(vcpus[i], TABLES))
+			return false;
+	}
+	return true;
+}
+
+void drop_workplace(char *mem, const int *vcpus)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS; i++)
+		close(vcpus[i]);
+	munmap(mem, MEM_SIZE);
+}
+
 void start_workers(struct worker *workers, const int *vcpus, bool tolerant)
 {
 	unsigned int i;

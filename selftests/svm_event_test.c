@@ -90,18 +90,14 @@ FIXTURE_SETUP(event)
 	self->vcpu = -1;
 	self->dev = kvm_itself() ? open(getenv("NPT_DEVICE"), O_RDWR) : open_npt();
 	if (self->dev < 0)
-		SKIP(goto skip, "no /dev/npt");
+		SKIP_ALL("no /dev/npt");
 	self->vm = new_vm(self->dev, variant->mmu);
 	if (self->vm < 0)
-		SKIP(goto skip, "no svm engine here");
+		SKIP_ALL("no svm engine here");
 	self->mem = map_memory(MEM_SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)self->mem);
 	ASSERT_EQ(0, set_slot(self->vm, 0, 0, 0, MEM_SIZE, self->mem));
 	self->run_size = call_value(self->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
-	return;
-skip:
-	/* Or this harness goes on to the test. */
-	_metadata->passed = 0;
 }
 
 FIXTURE_TEARDOWN(event)
@@ -243,9 +239,11 @@ TEST_F(event, nmi_with_interrupts_off)
 	expect_nmi(_metadata, self, CODE);
 }
 
-TEST_F(event, nmi_after_iret)
+/* In the handler of an NMI, at an IRET that loads @flags, while the next one waits. */
+static void begin_at_iret(struct __test_metadata *_metadata, struct _test_data_event *self,
+			  uint16_t flags)
 {
-	static const uint16_t frame[] = { CODE + 1, 0, 2 };
+	const uint16_t frame[] = { CODE + 1, 0, flags };
 	struct kvm_vcpu_events e;
 
 	/* iret, to here; nop; nop */
@@ -255,21 +253,18 @@ TEST_F(event, nmi_after_iret)
 	e.nmi.pending = 1;
 	e.nmi.masked = 1;
 	ASSERT_EQ(0, set_events(self->vcpu, &e));
+}
+
+TEST_F(event, nmi_after_iret)
+{
+	begin_at_iret(_metadata, self, 2);
 	expect_nmi(_metadata, self, CODE + 1);
 }
 
 /* A flag that IRET loads is the guest's, though the engine steps over it. */
 TEST_F(event, nmi_after_iret_to_single_step)
 {
-	static const uint16_t frame[] = { CODE + 1, 0, 2 | RFLAGS_TF };
-	struct kvm_vcpu_events e;
-
-	START(NONE, 0, 0xcf, 0x90, 0x90);
-	memcpy(self->mem + STACK, frame, sizeof(frame));
-	ASSERT_EQ(0, get_events(self->vcpu, &e));
-	e.nmi.pending = 1;
-	e.nmi.masked = 1;
-	ASSERT_EQ(0, set_events(self->vcpu, &e));
+	begin_at_iret(_metadata, self, 2 | RFLAGS_TF);
 	EXPECT_EQ(NMI_VECTOR, run_to_port(self));
 	EXPECT_EQ(CODE + 1, seen(self->mem, 0));
 	EXPECT_EQ(RFLAGS_TF, seen(self->mem, 2) & RFLAGS_TF);

@@ -25,16 +25,6 @@
 #include "svmguest.h"
 #include "system.h"
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 #define VCPUS 4
 
 /*
@@ -224,19 +214,6 @@ struct machine {
 		if (!(who)->failure[0])						\
 			snprintf((who)->failure, sizeof((who)->failure), __VA_ARGS__); \
 	} while (0)
-
-/* Memory of @size bytes at an address for large pages. */
-static char *map_aligned(size_t size)
-{
-	char *area = map_memory(size + 2 * MIB), *mem;
-
-	if (area == MAP_FAILED)
-		return NULL;
-	mem = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
-	munmap(area, mem - area);
-	munmap(mem + size, area + 2 * MIB - mem);
-	return mem;
-}
 
 static void make_tables(struct machine *m, unsigned int v)
 {

@@ -16,6 +16,9 @@
 #define PAGE 4096UL
 #define MIB (1UL << 20)
 
+/* In a FIXTURE_SETUP(): nothing but the reason, or the harness goes on to the test. */
+#define SKIP_ALL(...) SKIP({ _metadata->passed = 0; return; }, __VA_ARGS__)
+
 /* An address that no process has. */
 #define BAD_PTR ((void *)0xdead000000000UL)
 
@@ -77,6 +80,19 @@ static inline int set_slot(int vm, uint32_t slot, uint32_t flags, uint64_t gpa,
 static inline void *map_memory(size_t size)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The same at an address for large pages; NULL: there is none. */
+static inline char *map_aligned(size_t size)
+{
+	char *area = map_memory(size + 2 * MIB), *mem;
+
+	if (area == MAP_FAILED)
+		return NULL;
+	mem = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
+	munmap(area, mem - area);
+	munmap(mem + size, area + 2 * MIB - mem);
+	return mem;
 }
 
 /* One access with its data, and how it ended. Returns -errno of the call, else enum npt_status. */
