@@ -112,10 +112,8 @@ static bool wrong(const char *what)
 /* What both guests leave behind, and in the counters. */
 static bool left_right(const struct world *w)
 {
-	const char *law = laws_broken(w->vm);
-
-	if (law)
-		return wrong(law);
+	if (laws_broken(w->vm))
+		return wrong("the counters are wrong");
 	if (word(w, STORED) != STORED_VALUE)
 		return wrong("what was stored is not there");
 	if (word(w, TARGET) != TARGET_VALUE || word(w, REMAPPED))

@@ -9,7 +9,6 @@
  * NPT_STRESS_SECONDS: how long each storm lasts (3).
  * NPT_STRESS_KILLS: how many VMs are killed in each mode (25).
  */
-#include <ctype.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +20,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include "kselftest_harness.h"
+#include "laws.h"
 #include "nlraw.h"
 #include "svmguest.h"
 #include "system.h"
@@ -798,64 +798,6 @@ static void hotplug(struct trouble *t)
 
 /* --- all of it ------------------------------------------------------------------------------ */
 
-static const struct {
-	const char *name, *left, *right;
-} laws[] = {
-#define LAW(name, left, right) { #name, left, right },
-	NPT_LAWS(LAW)
-#undef LAW
-};
-
-static const struct {
-	const char *name;
-} counters[] = {
-#define COUNTER(name, scope, type, unit, text) { #name },
-	NPT_COUNTERS(COUNTER)
-#undef COUNTER
-};
-
-/* One side of a law: "a + 4096*b". */
-static uint64_t side(const char *s, const uint64_t *values)
-{
-	uint64_t sum = 0, factor;
-	size_t len;
-	int i;
-
-	for (; *s; s += strspn(s, " +")) {
-		factor = 1;
-		if (isdigit((unsigned char)*s)) {
-			factor = strtoull(s, (char **)&s, 10);
-			s++;
-		}
-		len = strcspn(s, " ");
-		for (i = 0; i < NPT_CTR_NR; i++)
-			if (strlen(counters[i].name) == len && !strncmp(counters[i].name, s, len))
-				sum += factor * values[i];
-		s += len;
-	}
-	return sum;
-}
-
-static unsigned int broken_laws(int fd)
-{
-	uint64_t values[NPT_CTR_NR];
-	struct npt_stats s = {
-		.size = sizeof(s), .count = NPT_CTR_NR, .values = (uintptr_t)values,
-	};
-	unsigned int i, broken = 0;
-
-	if (call(fd, NPT_STATS, &s))
-		return ~0U;
-	for (i = 0; i < sizeof(laws) / sizeof(laws[0]); i++) {
-		if (side(laws[i].left, values) == side(laws[i].right, values))
-			continue;
-		broken++;
-		fprintf(stderr, "# %s: %s is not %s\n", laws[i].name, laws[i].left,
-			laws[i].right);
-	}
-	return broken;
-}
-
 enum { CHANGE_SLOT, READ_LOGS, DISTURB_MEMORY, MOVE_THREADS, LOOK, HOTPLUG, TROUBLES };
 
 static const struct {
@@ -1006,9 +948,9 @@ TEST_F_TIMEOUT(stress, storm, 3600)
 	EXPECT_EQ(0, lost_pages(m));
 	EXPECT_LT(0, log->changed);
 	EXPECT_LT(0, log->clean);
-	EXPECT_EQ(0, broken_laws(m->vm));
+	EXPECT_EQ(0, laws_broken(m->vm));
 	for (i = 0; i < VCPUS; i++)
-		EXPECT_EQ(0, broken_laws(m->runner[i].vcpu));
+		EXPECT_EQ(0, laws_broken(m->runner[i].vcpu));
 	machine_free(m);
 }
 

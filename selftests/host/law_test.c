@@ -3,6 +3,7 @@
  * Counters: every law after random lives of VMs, figures counted here by hand,
  * and what caches save against the same walks without them.
  */
+#include "../lawtext.h"
 #include "coherence.h"
 #include "laws.h"
 #include "map_check.h"
@@ -10,18 +11,34 @@
 #include "tlb_random.h"
 #include "universe.h"
 
+static u64 side(const char *text, const uint64_t *ctr)
+{
+	uint64_t sum;
+
+	CHECK(law_eval(text, ctr, &sum), "\"%s\" can't be read", text);
+	return sum;
+}
+
 /* The evaluator itself: a law that can't fail proves nothing. */
 static void evaluator(void)
 {
-	u64 ctr[NPT_CTR_NR] = { 0 };
+	static const char *const bad[] = {
+		"", "zapz", "zaps +", "zaps + ", "zaps zaps", "4096", "4096 zaps", "4096*", "-zaps",
+	};
+	uint64_t ctr[NPT_CTR_NR] = { 0 };
 
 	ctr[NPT_CTR_pages_4k] = 3;
 	ctr[NPT_CTR_pages_2m] = 2;
 	ctr[NPT_CTR_zaps] = 7;
-	CHECK_EQ(laws_eval("zaps", ctr), 7, "one counter");
-	CHECK_EQ(laws_eval("pages_4k + zaps", ctr), 10, "a sum");
-	CHECK_EQ(laws_eval("4096*pages_4k + 2097152*pages_2m + zaps", ctr),
+	CHECK_EQ(side("zaps", ctr), 7, "one counter");
+	CHECK_EQ(side("pages_4k + zaps", ctr), 10, "a sum");
+	CHECK_EQ(side("4096*pages_4k + 2097152*pages_2m + zaps", ctr),
 		 3 * 4096 + 2 * 2097152 + 7, "factors");
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		uint64_t sum;
+
+		CHECK(!law_eval(bad[i], ctr, &sum), "\"%s\" is taken for a sum", bad[i]);
+	}
 }
 
 /* What this test counts itself. */

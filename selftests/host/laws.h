@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The laws of the counter catalogue, evaluated from their text. */
+/* The laws of the counter catalogue, held against the counters of an environment. */
 #ifndef HOST_LAWS_H
 #define HOST_LAWS_H
 
@@ -10,8 +10,5 @@ void laws_counters(struct env *env, u64 *out);
 
 /* Every law of NPT_LAWS holds, else the test fails. */
 void laws_check(struct env *env);
-
-/* Evaluate "a + 4096*b" over @ctr. */
-u64 laws_eval(const char *expr, const u64 *ctr);
 
 #endif /* HOST_LAWS_H */
