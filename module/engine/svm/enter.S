@@ -43,6 +43,18 @@ SYM_DATA(npt_verw_sel, .word __KERNEL_DS)
 
 .text
 
+/* What npt_svm_enter() has on its stack goes, down to its caller. */
+.macro GIVE_BACK
+	add	$SAVED, %rsp
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+.endm
+
 /*
  * SPEC_CTRL becomes \value, of which bits 63:32 are reserved. \other is what it
  * is now: most often there is nothing to do. Clobbers RAX, RCX, RDX.
@@ -150,29 +162,15 @@ SYM_FUNC_START(npt_svm_enter)
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	add	$SAVED, %rsp
 	xor	%edi, %edi
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
-	RET
+	GIVE_BACK
 
 	/*
 	 * Only the first can find SVM off: with the global interrupt flag clear
 	 * nobody can turn it off under the others.
 	 */
 8:	mov	$-1, %eax
-	add	$SAVED, %rsp
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
-	RET
+	GIVE_BACK
 
 	_ASM_EXTABLE(1b, 8b)
 SYM_FUNC_END(npt_svm_enter)
