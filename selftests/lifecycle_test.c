@@ -419,14 +419,14 @@ static void hurry(const char *on)
 TEST_F_TIMEOUT(lifecycle, load_and_unload, 300)
 {
 	struct machine m;
-	unsigned int i;
+	unsigned long i, n = fewer(1000);
 
 	if (geteuid() || !getenv("NPT_KO"))
 		SKIP(return, "needs root, and the module's path in NPT_KO");
 	if (self->users)
 		SKIP(return, "somebody else uses the module");
 	hurry("1");
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, module_unload());
 		ASSERT_EQ(-1, access("/dev/npt", F_OK));
 		ASSERT_EQ(0, module_load());

@@ -18,13 +18,6 @@
 #include "svmguest.h"
 #include "system.h"
 
-static unsigned long number_of(const char *name, unsigned long otherwise)
-{
-	bool checks = !access("/sys/kernel/debug/kmemleak", F_OK);
-
-	return setting(name, checks ? otherwise / 10 : otherwise);
-}
-
 /* Everything of one cycle: 0 or what failed. */
 static int live_and_die(int dev, unsigned int engine, unsigned int mmu, void *mem)
 {
@@ -99,7 +92,7 @@ static long many_vms(int dev, int *vms, int *vcpus, unsigned long n, void *mem)
 
 TEST_F_TIMEOUT(limits, vms_at_once, 600)
 {
-	unsigned long i, n = number_of("NPT_LIMITS_VMS", 10000), gone = 0;
+	unsigned long i, n = setting("NPT_LIMITS_VMS", fewer(10000)), gone = 0;
 	int *fds = calloc(2 * n, sizeof(*fds));
 	struct rlimit files;
 	double began = now(), made;
@@ -161,7 +154,7 @@ static int live_and_die_often(int dev, void *mem, bool svm, unsigned long n)
 
 TEST_F_TIMEOUT(limits, one_after_the_other, 3600)
 {
-	unsigned long n = number_of("NPT_LIMITS_CYCLES", 2000);
+	unsigned long n = setting("NPT_LIMITS_CYCLES", fewer(2000));
 	unsigned int tries = 4;
 	double began;
 	long before;

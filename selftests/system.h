@@ -20,6 +20,8 @@
 
 /* A number from the environment. */
 unsigned long setting(const char *name, unsigned long otherwise);
+/* @n rounds, or a tenth on a kernel that keeps account of each object. */
+unsigned long fewer(unsigned long n);
 /* Seconds, of a clock that nobody sets. */
 double now(void);
 /* The same numbers for the same seed. */

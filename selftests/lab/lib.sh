@@ -21,6 +21,15 @@ say()
 	printf '%s: %s\n' "${prog:-lab}" "$*" >&2
 }
 
+# patience_with RELEASE: how many times longer than usual things may take on that kernel.
+patience_with()
+{
+	case $1 in
+	*-debug)	echo 5 ;;
+	*)		echo 1 ;;
+	esac
+}
+
 # need PROGRAM PACKAGE: stop, naming the package, when a program is missing.
 need()
 {
