@@ -19,6 +19,7 @@
 #define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b
 #define MSR_TSC_ADJUST 0x3b
+#define MSR_SPEC_CTRL 0x48
 #define MSR_SYSENTER_CS 0x174
 #define MSR_PAT 0x277
 #define MSR_MTRR_DEF 0x2ff
@@ -557,6 +558,49 @@ TEST_F(state, efer)
 	EXPECT_EQ(1, set_msr(self->vcpu, MSR_EFER, EFER_LME | 1));
 	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
 	EXPECT_EQ(EFER_LME | EFER_LMA | 1, s.efer);
+}
+
+/* A bit that CPUID tells of can be set, and no other. */
+TEST_F(state, bits_follow_cpuid)
+{
+	static const struct {
+		uint32_t msr, bit, leaf, reg;
+		uint32_t cpuid;		/* any of these */
+	} bits[] = {
+		{ MSR_EFER, 11, 0x80000001, 3, 1U << 20 },	/* NX */
+		{ MSR_EFER, 14, 0x80000001, 3, 1U << 25 },	/* FFXSR */
+		{ MSR_EFER, 21, 0x80000021, 0, 1U << 8 },	/* automatic IBRS */
+		{ MSR_SPEC_CTRL, 0, 0x80000008, 1, 1U << 14 },	/* IBRS */
+		{ MSR_SPEC_CTRL, 1, 0x80000008, 1, 1U << 15 },	/* STIBP */
+		{ MSR_SPEC_CTRL, 2, 0x80000008, 1, 1U << 24 },	/* SSBD */
+		{ MSR_SPEC_CTRL, 7, 0x80000008, 1, 1U << 28 },	/* PSFD */
+		{ MSR_SPEC_CTRL, 10, 0, 0, 0 },
+	};
+	struct kvm_cpuid_entry2 *e;
+	static struct cpuid c;
+	struct kvm_sregs s;
+	unsigned int i;
+	bool has;
+
+	NEED_ENGINE();
+	if (variant->engine == NPT_ENGINE_SOFT)
+		SKIP(return, "the soft engine's processor has no CPUID");
+	ASSERT_EQ(0, give_offered_cpuid(self->dev, self->vcpu, &c));
+	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		e = find_cpuid(&c, bits[i].leaf, 0);
+		has = e && ((&e->eax)[bits[i].reg] & bits[i].cpuid);
+		TH_LOG("MSR %#x, bit %u: has %d", bits[i].msr, bits[i].bit, has);
+		EXPECT_EQ(has, set_msr(self->vcpu, bits[i].msr, 1ULL << bits[i].bit));
+		set_msr(self->vcpu, bits[i].msr, 0);
+		if (bits[i].msr != MSR_EFER)
+			continue;
+		/* The same way in by the other call: no VMRUN is to fail of it. */
+		ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+		s.efer = 1ULL << bits[i].bit;
+		EXPECT_EQ(has ? 0 : -EINVAL, call(self->vcpu, KVM_SET_SREGS, &s));
+		s.efer = 0;
+		ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+	}
 }
 
 TEST_F(state, tsc)

@@ -198,7 +198,8 @@ int npt_cpu_set_model(struct npt_cpu *cpu, const struct npt_tlb_model *model)
 /* Bits that may be set: those whose effect the module knows, or that have none here. */
 #define CR0_KNOWN (GENMASK_ULL(5, 0) | NPT_CR0_WP | BIT_ULL(18) | GENMASK_ULL(31, 29))
 #define CR4_KNOWN (GENMASK_ULL(12, 0) | GENMASK_ULL(18, 16) | GENMASK_ULL(22, 20))
-#define EFER_KNOWN (BIT_ULL(0) | NPT_EFER_LME | NPT_EFER_LMA | NPT_EFER_NX | BIT_ULL(14))
+#define EFER_KNOWN (BIT_ULL(0) | NPT_EFER_LME | NPT_EFER_LMA | NPT_EFER_NX | BIT_ULL(14) | \
+		    BIT_ULL(21))
 
 static bool cr3_valid(const struct npt_mmu *mmu, const struct npt_regs *r, u64 cr3)
 {

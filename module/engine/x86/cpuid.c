@@ -39,6 +39,8 @@ const struct npt_cpuid_feature npt_cpuid_at[NPT_NR_FEATURES] = {
 	[NPT_F_AMD_IBRS] = { 0x80000008, 0, EBX, 14 },
 	[NPT_F_AMD_STIBP] = { 0x80000008, 0, EBX, 15 },
 	[NPT_F_AMD_SSBD] = { 0x80000008, 0, EBX, 24 },
+	[NPT_F_AMD_PSFD] = { 0x80000008, 0, EBX, 28 },
+	[NPT_F_AUTO_IBRS] = { 0x80000021, 0, EAX, 8 },
 };
 
 /* --- what a guest was given --------------------------------------------- */

@@ -35,6 +35,8 @@ enum npt_feature {
 	NPT_F_AMD_IBRS,
 	NPT_F_AMD_STIBP,
 	NPT_F_AMD_SSBD,
+	NPT_F_AMD_PSFD,
+	NPT_F_AUTO_IBRS,
 	NPT_NR_FEATURES,
 };
 

@@ -3,9 +3,12 @@
  * Model-specific registers: one table says of each where it lives, what may be
  * written to it, and whether user space saves it. What is in no row raises #GP.
  */
+#include <linux/bitmap.h>
+#include <linux/irqflags.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
 #include <asm/msr-index.h>
 #include <asm/tsc.h>
 #include "cpuid.h"
@@ -105,6 +108,7 @@ static int set_sysenter(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host)
 
 #define EFER_SCE_BIT BIT_ULL(0)
 #define EFER_FFXSR_BIT BIT_ULL(14)
+#define EFER_AIBRSE_BIT BIT_ULL(21)
 
 static int get_efer(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host)
 {
@@ -124,7 +128,14 @@ static u64 efer_bits(const struct npt_vcpu *vcpu, bool host)
 		bits |= NPT_EFER_NX;
 	if (has & BIT_ULL(NPT_F_FXSR_OPT))
 		bits |= EFER_FFXSR_BIT;
+	if (has & BIT_ULL(NPT_F_AUTO_IBRS))
+		bits |= EFER_AIBRSE_BIT;
 	return bits;
+}
+
+u64 npt_machine_efer_bits(const struct npt_vcpu *vcpu)
+{
+	return vcpu->vm->engine->hw ? efer_bits(vcpu, true) : ~0ULL;
 }
 
 /* LMA is the processor's alone: what is written there is passed over (APM vol. 2, 3.1.7). */
@@ -271,10 +282,13 @@ static bool apic_base_valid(const struct npt_vcpu *vcpu, u32 msr, u64 value)
 #define SPEC_IBRS_NEEDS	(BIT_ULL(NPT_F_SPEC_CTRL) | BIT_ULL(NPT_F_AMD_IBRS))
 #define SPEC_STIBP_NEEDS (BIT_ULL(NPT_F_STIBP) | BIT_ULL(NPT_F_AMD_STIBP))
 #define SPEC_SSBD_NEEDS	(BIT_ULL(NPT_F_SSBD) | BIT_ULL(NPT_F_AMD_SSBD))
-#define SPEC_NEEDS	(SPEC_IBRS_NEEDS | SPEC_STIBP_NEEDS | SPEC_SSBD_NEEDS)
+#define SPEC_PSFD_NEEDS	BIT_ULL(NPT_F_AMD_PSFD)
+#define SPEC_NEEDS	(SPEC_IBRS_NEEDS | SPEC_STIBP_NEEDS | SPEC_SSBD_NEEDS | SPEC_PSFD_NEEDS)
 #define IBPB_NEEDS	(BIT_ULL(NPT_F_SPEC_CTRL) | BIT_ULL(NPT_F_AMD_IBPB))
 
-/* What the processor has, so that loading it never faults. */
+#define SPEC_CTRL_PSFD_BIT BIT(7)
+
+/* What the processor says that it has. */
 static bool spec_ctrl_valid(const struct npt_vcpu *vcpu, u32 msr, u64 value)
 {
 	u64 has = offered(vcpu), bits = 0;
@@ -285,7 +299,44 @@ static bool spec_ctrl_valid(const struct npt_vcpu *vcpu, u32 msr, u64 value)
 		bits |= SPEC_CTRL_STIBP;
 	if (has & SPEC_SSBD_NEEDS)
 		bits |= SPEC_CTRL_SSBD;
+	if (has & SPEC_PSFD_NEEDS)
+		bits |= SPEC_CTRL_PSFD_BIT;
 	return !(value & ~bits);
+}
+
+/*
+ * enter.S loads the value where a fault would be the end of the machine, and some that
+ * call themselves processors (hypervisors) tell of bits that they refuse: each value is
+ * tried once. As spec_ctrl_valid() has it, it fits in a byte.
+ */
+static bool spec_ctrl_loads(u64 value)
+{
+	static DECLARE_BITMAP(tried, 256);
+	unsigned long flags;
+	u32 low, high;
+	bool ok;
+
+	if (test_bit(value, tried))
+		return true;
+	local_irq_save(flags);
+	ok = !rdmsr_safe(MSR_IA32_SPEC_CTRL, &low, &high) &&
+	     !wrmsr_safe(MSR_IA32_SPEC_CTRL, (u32)value, 0);
+	if (ok)
+		wrmsr(MSR_IA32_SPEC_CTRL, low, high);
+	local_irq_restore(flags);
+	if (ok)
+		set_bit(value, tried);
+	return ok;
+}
+
+static int set_spec_ctrl(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	/* Else nobody loads it. */
+	if (vcpu->vm->engine->hw && boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) &&
+	    !spec_ctrl_loads(value))
+		return 1;
+	vcpu->x86.msrs.spec_ctrl = value;
+	return 0;
 }
 
 static int get_zero(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host)
@@ -379,8 +430,8 @@ static const struct msr_row rows[] = {
 	FIXED(MSR_IA32_EBL_CR_POWERON, 1, 0, 0),
 	KEPT(MSR_IA32_TSC_ADJUST, 1, tsc_adjust, .set = set_tsc_adjust, .flags = ROW_LIST,
 	     .needs = BIT_ULL(NPT_F_TSC_ADJUST)),
-	KEPT(MSR_IA32_SPEC_CTRL, 1, spec_ctrl, .valid = spec_ctrl_valid, .flags = ROW_LIST,
-	     .needs = SPEC_NEEDS),
+	KEPT(MSR_IA32_SPEC_CTRL, 1, spec_ctrl, .valid = spec_ctrl_valid, .set = set_spec_ctrl,
+	     .flags = ROW_LIST, .needs = SPEC_NEEDS),
 	CALL(MSR_IA32_PRED_CMD, get_zero, set_pred_cmd, .needs = IBPB_NEEDS),
 	FIXED(MSR_IA32_UCODE_WRITE, 1, 0, ROW_IGNORE),
 	KEPT(MSR_IA32_UCODE_REV, 1, microcode, .flags = ROW_LIST | ROW_FEATURE | ROW_HOST |

@@ -15,6 +15,9 @@ struct npt_call;
 int npt_msr_get(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int npt_msr_set(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host);
 
+/* Bits of EFER that user space may set: what this machine can do. */
+u64 npt_machine_efer_bits(const struct npt_vcpu *vcpu);
+
 /* What the guest reads by RDTSC now. */
 u64 npt_guest_tsc(const struct npt_vcpu *vcpu);
 

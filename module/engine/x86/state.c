@@ -9,6 +9,7 @@
 #include "ioctl.h"
 #include "irq.h"
 #include "lapic.h"
+#include "msr.h"
 #include "state.h"
 
 /* --- exceptions --------------------------------------------------------- */
@@ -171,6 +172,8 @@ static bool sregs_valid(struct npt_vcpu *vcpu, const struct kvm_sregs *s)
 {
 	/* 64-bit code exists in long mode alone; CR8 is four bits wide. */
 	if ((s->cs.l && !(s->efer & NPT_EFER_LMA)) || s->cr8 > 15)
+		return false;
+	if (s->efer & ~npt_machine_efer_bits(vcpu))
 		return false;
 	return !(s->cr4 & ~npt_guest_cr4_bits(vcpu)) && npt_apic_base_valid(vcpu, s->apic_base);
 }
