@@ -242,6 +242,58 @@ TEST_F(state, supported_cpuid)
 	EXPECT_TRUE(!e || !e->edx);
 }
 
+/* Is @name among the flags of /proc/cpuinfo? */
+static bool kernel_has(const char *name)
+{
+	static char line[8192];
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	bool found = false;
+	char *word;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		for (word = strtok(line, "\n "); word; word = strtok(NULL, "\n "))
+			found |= !strcmp(word, name);
+		break;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* What the host's kernel does without (errata, clearcpuid=) is not for guests either. */
+TEST_F(state, kernel_switched_it_off)
+{
+	static const struct {
+		const char *name;
+		uint32_t leaf, index, reg, bit;
+	} flags[] = {
+		{ "bmi2", 7, 0, 1, 8 },
+		{ "adx", 7, 0, 1, 19 },
+		{ "smap", 7, 0, 1, 20 },
+		{ "umip", 7, 0, 2, 2 },
+		{ "rdpid", 7, 0, 2, 22 },
+		{ "movbe", 1, 0, 2, 22 },
+		{ "xsavec", 0xd, 1, 0, 1 },
+		{ "xsaves", 0xd, 1, 0, 3 },
+		{ "clzero", 0x80000008, 0, 1, 0 },
+	};
+	struct kvm_cpuid_entry2 *e;
+	static struct cpuid c;
+	unsigned int i;
+
+	NEED_ENGINE();
+	c.head.nent = ROOM;
+	ASSERT_EQ(0, call(self->dev, KVM_GET_SUPPORTED_CPUID, &c));
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		e = find_cpuid(&c, flags[i].leaf, flags[i].index);
+		TH_LOG("%s: here %d", flags[i].name, kernel_has(flags[i].name));
+		EXPECT_FALSE(e && ((&e->eax)[flags[i].reg] & (1U << flags[i].bit)) &&
+			     !kernel_has(flags[i].name));
+	}
+}
+
 TEST_F(state, supported_cpuid_at_the_end_of_memory)
 {
 	struct kvm_cpuid2 *c = at_the_end(sizeof(*c) + sizeof(c->entries[0]));

@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
+#include <asm/tsc.h>
 #include "compat.h"
 #include "cpuid.h"
 #include "cpuid_entry.h"
@@ -17,21 +18,26 @@
 #define HYPERVISOR	BIT(31)	/* leaf 1, ECX */
 
 #define OSPKE		BIT(4)	/* leaf 7, ECX */
+#define LA57		BIT(16)
+
+#define NO_WORD		-1
 
 /*
  * Words of feature bits. @allow: may be passed on from the host. @always: the
  * module does it whatever the host has. @shadow_hide: not in shadow mode, where
- * the tables that the processor walks are not the guest's.
+ * the tables that the processor walks are not the guest's. @kernel: where the host's kernel
+ * has the same bits, less those that it does without, or NO_WORD.
  */
 static const struct feature_word {
 	u32 leaf, index;
 	enum npt_cpuid_reg reg;
+	int kernel;
 	u32 allow, always, shadow_hide;
 } feature_words[] = {
 	{ /* SSE3, PCLMUL, SSSE3, FMA, CX16, PCID, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE, AVX,
 	   * F16C, RDRAND; x2APIC, TSC deadline, hypervisor. Never MONITOR, VMX, SMX.
 	   */
-		.leaf = 1, .reg = ECX,
+		.leaf = 1, .reg = ECX, .kernel = CPUID_1_ECX,
 		.allow = BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) |
 			 BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) |
 			 BIT(30),
@@ -39,18 +45,18 @@ static const struct feature_word {
 		.shadow_hide = BIT(17),
 	},
 	{ /* All but PSN, DS, ACPI, HTT, TM, PBE. */
-		.leaf = 1, .reg = EDX,
+		.leaf = 1, .reg = EDX, .kernel = CPUID_1_EDX,
 		.allow = 0x0f8bfbff,
 		.always = BIT(9),	/* the local APIC */
 	},
 	{ /* ARAT: the timer is ours. */
-		.leaf = 6, .reg = EAX,
+		.leaf = 6, .reg = EAX, .kernel = CPUID_6_EAX,
 		.always = BIT(2),
 	},
 	{ /* FSGSBASE, BMI1, AVX2, FDP_EXCPTN_ONLY, SMEP, BMI2, ERMS, INVPCID, ZERO_FCS_FDS,
 	   * AVX512*, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA; TSC_ADJUST.
 	   */
-		.leaf = 7, .reg = EBX,
+		.leaf = 7, .reg = EBX, .kernel = CPUID_7_0_EBX,
 		.allow = BIT(0) | BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(10) |
 			 BIT(13) | BIT(16) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) |
 			 BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) |
@@ -61,46 +67,48 @@ static const struct feature_word {
 	{ /* AVX512_VBMI, UMIP, PKU, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ,
 	   * LA57, RDPID, CLDEMOTE, MOVDIRI, MOVDIR64B.
 	   */
-		.leaf = 7, .reg = ECX,
+		.leaf = 7, .reg = ECX, .kernel = CPUID_7_ECX,
 		.allow = BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) |
 			 BIT(12) | BIT(14) | BIT(16) | BIT(22) | BIT(25) | BIT(27) | BIT(28),
 	},
 	{ /* FSRM, VP2INTERSECT, SERIALIZE, AVX512_FP16, SPEC_CTRL, STIBP, SSBD. */
-		.leaf = 7, .reg = EDX,
+		.leaf = 7, .reg = EDX, .kernel = CPUID_7_EDX,
 		.allow = BIT(4) | BIT(8) | BIT(14) | BIT(23) | BIT(26) | BIT(27) | BIT(31),
 	},
 	{ /* AVX_VNNI, AVX512_BF16. */
-		.leaf = 7, .index = 1, .reg = EAX,
+		.leaf = 7, .index = 1, .reg = EAX, .kernel = CPUID_7_1_EAX,
 		.allow = BIT(4) | BIT(5),
 	},
 	{ /* XSAVEOPT, XSAVEC, XGETBV1, XSAVES. */
-		.leaf = 0xd, .index = 1, .reg = EAX,
+		.leaf = 0xd, .index = 1, .reg = EAX, .kernel = CPUID_D_1_EAX,
 		.allow = BIT(0) | BIT(1) | BIT(2) | BIT(3),
 	},
 	{ /* LAHF, CMP_LEGACY, CR8_LEGACY, ABM, SSE4A, MISALIGNSSE, PREFETCHW, XOP, FMA4, TBM,
 	   * TOPOEXT. Never SVM.
 	   */
-		.leaf = 0x80000001, .reg = ECX,
+		.leaf = 0x80000001, .reg = ECX, .kernel = CPUID_8000_0001_ECX,
 		.allow = BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) |
 			 BIT(11) | BIT(16) | BIT(21) | BIT(22),
 	},
 	{ /* Leaf 1's, SYSCALL, NX, MMXEXT, FXSR_OPT, 1-GiB pages, RDTSCP, LM, 3DNow. */
-		.leaf = 0x80000001, .reg = EDX,
+		.leaf = 0x80000001, .reg = EDX, .kernel = CPUID_8000_0001_EDX,
 		.allow = 0x0183fbff | BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | BIT(27) |
 			 BIT(29) | BIT(30) | BIT(31),
 		.always = BIT(9),
 	},
-	{ /* The TSC does not stop. */
-		.leaf = 0x80000007, .reg = EDX,
+	{ /* The TSC does not stop, and is the same everywhere. */
+		.leaf = 0x80000007, .reg = EDX, .kernel = NO_WORD,
 		.allow = BIT(8),
 	},
 	{ /* CLZERO, XSAVEERPTR, WBNOINVD, IBPB, IBRS, STIBP (always on), SSBD, SSB_NO, PSFD. */
-		.leaf = 0x80000008, .reg = EBX,
+		.leaf = 0x80000008, .reg = EBX, .kernel = CPUID_8000_0008_EBX,
 		.allow = BIT(0) | BIT(2) | BIT(9) | BIT(12) | BIT(14) | BIT(15) | BIT(17) |
 			 BIT(24) | BIT(26) | BIT(28),
 	},
-	{ /* No nested data breakpoints, LFENCE serialises, null selectors clear bases. */
-		.leaf = 0x80000021, .reg = EAX,
+	{ /* No nested data breakpoints, LFENCE serialises, null selectors clear bases, automatic
+	   * IBRS (EFER.AIBRSE).
+	   */
+		.leaf = 0x80000021, .reg = EAX, .kernel = CPUID_8000_0021_EAX,
 		.allow = BIT(0) | BIT(2) | BIT(6) | BIT(8),
 		.always = BIT(9),	/* there is no SMM_CTL */
 	},
@@ -114,18 +122,28 @@ static bool shadow_by_default(void)
 	return npt_param_mmu() == NPT_MMU_SHADOW;
 }
 
-/* What the kernel uses of such bits, however it learnt of them and whatever it hid. */
+/*
+ * What of the processor's bits may be relied on. The kernel has switched off what does not
+ * work there (XSAVES of Zen 1 and 2, erratum 1386) and what its command line forbids
+ * (clearcpuid=). LA57 it has off if it does not use five levels itself, which is no
+ * matter to a guest.
+ */
 static u32 host_word(const struct feature_word *w, u32 host)
 {
 	u32 hidden = 0;
 
-	if (w->leaf == 1 && w->reg == ECX && !npt_fpu_supported_xcr0())
-		hidden = BIT(26) | BIT(28) | BIT(12) | BIT(29);
+	if (w->kernel != NO_WORD)
+		hidden = ~boot_cpu_data.x86_capability[w->kernel];
+	if (w->kernel == CPUID_7_ECX)
+		hidden &= ~LA57;
+	if (w->kernel == CPUID_1_ECX && !npt_fpu_supported_xcr0())
+		hidden |= BIT(26) | BIT(28) | BIT(12) | BIT(29);
 	/* RDPKRU and WRPKRU work only if the host's CR4 says so. */
-	if (w->leaf == 7 && !w->index && w->reg == ECX && !boot_cpu_has(X86_FEATURE_OSPKE))
-		hidden = BIT(3);
-	if (w->leaf == 0x80000007 && !boot_cpu_has(X86_FEATURE_CONSTANT_TSC))
-		hidden = BIT(8);
+	if (w->kernel == CPUID_7_ECX && !boot_cpu_has(X86_FEATURE_OSPKE))
+		hidden |= BIT(3);
+	if (w->leaf == 0x80000007 &&
+	    (!boot_cpu_has(X86_FEATURE_CONSTANT_TSC) || check_tsc_unstable()))
+		hidden |= BIT(8);
 	return host & ~hidden;
 }
 
