@@ -252,6 +252,23 @@ long npt_vcpu_create(struct npt_vm *vm, unsigned long id)
 
 /* --- running ------------------------------------------------------------ */
 
+/* TPR is where the local APIC is: if that is user space, it says before each run what CR8 is. */
+static int load_cr8(struct npt_vcpu *vcpu)
+{
+	u64 cr8 = READ_ONCE(vcpu->run->cr8);
+
+	if (vcpu->x86.lapic)
+		return 0;
+	if (cr8 > 15)
+		return -EINVAL;
+	if (cr8 != vcpu->sregs.cr8) {
+		npt_vcpu_pull(vcpu);
+		vcpu->sregs.cr8 = cr8;
+		vcpu->x86.dirty |= NPT_X86_SREGS;
+	}
+	return 0;
+}
+
 static long vcpu_run(struct npt_call *call)
 {
 	struct npt_vcpu *vcpu = call->obj;
@@ -261,6 +278,9 @@ static long vcpu_run(struct npt_call *call)
 	if (call->val)
 		return -EINVAL;
 	ret = npt_sync_regs_load(vcpu);
+	if (ret)
+		return ret;
+	ret = load_cr8(vcpu);
 	if (ret)
 		return ret;
 	vcpu->x86.ran = vcpu->vm->engine->hw;

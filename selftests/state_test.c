@@ -1222,6 +1222,39 @@ TEST_F(state, sync_regs)
 	EXPECT_EQ(-EINVAL, call(self->vcpu, KVM_RUN, NULL));
 }
 
+/* Without a local APIC in the module CR8 is what user space's says, at each run. */
+TEST_F(state, run_takes_cr8)
+{
+	struct kvm_run *run = self->run;
+	struct kvm_regs r;
+	struct kvm_sregs s;
+
+	NEED_ENGINE();
+	ASSERT_EQ(0, ready_to_halt(self->vcpu, self->mem));
+	run->cr8 = 16;
+	EXPECT_EQ(-EINVAL, call(self->vcpu, KVM_RUN, NULL));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	EXPECT_EQ(CODE, r.rip);
+	run->cr8 = 9;
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_HLT, run->exit_reason);
+	EXPECT_EQ(9, run->cr8);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	EXPECT_EQ(9, s.cr8);
+	/* Also when the state has not been looked at in between. */
+	self->mem[CODE + 1] = HLT;
+	self->mem[CODE + 2] = HLT;
+	run->cr8 = 3;
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	run->cr8 = 0;
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(0, run->cr8);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	EXPECT_EQ(0, s.cr8);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	EXPECT_EQ(CODE + 3, r.rip);
+}
+
 /* --- signals ---------------------------------------------------------------- */
 
 struct mask {
