@@ -74,7 +74,7 @@ static int svm_vm_init(struct npt_vm *vm)
 		return -EOPNOTSUPP;
 	}
 	/* Shadow mode follows the guest's CPUID instead, once it is known. */
-	npt_mmu_set_maxphyaddr(&vm->mmu, boot_cpu_data.x86_phys_bits);
+	npt_mmu_set_maxphyaddr(&vm->mmu, npt_machine_maxphyaddr(cfg->mode == NPT_MMU_SHADOW));
 	/* QEMU does, though they are reserved there (APM vol. 2, 5.2.3), and goes on. */
 	vm->mmu.marks_pdptes = cfg->mode == NPT_MMU_NESTED;
 	vm->engine_data = NULL;

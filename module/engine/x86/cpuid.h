@@ -49,6 +49,9 @@ static inline bool npt_guest_has(const struct npt_vcpu *vcpu, enum npt_feature f
 /* All features that a guest in this mode could be given here, BIT(enum npt_feature). */
 u64 npt_cpuid_offers(bool shadow);
 
+/* Width of physical addresses that the processor's walks of a guest's tables know. */
+u8 npt_machine_maxphyaddr(bool shadow);
+
 /* Width of the guest's physical addresses; without CPUID, what the VM can do. */
 u8 npt_guest_maxphyaddr(const struct npt_vcpu *vcpu);
 

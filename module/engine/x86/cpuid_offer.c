@@ -365,11 +365,16 @@ static u32 default_gpa_bits(void)
 
 /*
  * Nested tables take the processor's whole width, even where the kernel lost
- * some of it to memory encryption; shadow tables hold host addresses.
+ * some of it to memory encryption (APM vol. 2, 7.10.1); shadow tables hold host addresses.
  */
+u8 npt_machine_maxphyaddr(bool shadow)
+{
+	return shadow ? boot_cpu_data.x86_phys_bits : cpuid_eax(0x80000008) & 0xff;
+}
+
 static int leaf_widths(struct list *l, struct kvm_cpuid_entry2 *e)
 {
-	u32 phys = shadow_by_default() ? boot_cpu_data.x86_phys_bits : e->eax & 0xff;
+	u32 phys = npt_machine_maxphyaddr(shadow_by_default());
 	u32 virt = max((e->eax >> 8) & 0xff, 48U);
 
 	set_entry(e, min(phys, default_gpa_bits()) | virt << 8, e->ebx, 0, 0);
