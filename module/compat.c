@@ -8,6 +8,7 @@
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/perf_event.h>
 #include <trace/events/ipi.h>
 #if NPT_GUEST_WORK_WANTS_VCPU
 #include <linux/entry-kvm.h>
@@ -37,6 +38,16 @@ void npt_reduce_speculation(bool on)
 	else
 		low &= ~BIT(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
 	wrmsr(MSR_ZEN4_BP_CFG, low, high);
+#endif
+}
+
+void npt_host_only_counters(bool on)
+{
+#if NPT_HAVE_KVM_EXPORTS
+	if (on)
+		amd_pmu_enable_virt();
+	else
+		amd_pmu_disable_virt();
 #endif
 }
 

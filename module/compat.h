@@ -63,6 +63,9 @@ typedef int npt_young_t;
 #define NPT_HAVE_GUEST_FPU 1
 #endif
 
+/* What it exports for KVM is for KVM's modules alone from the same version on. */
+#define NPT_HAVE_KVM_EXPORTS NPT_HAVE_GUEST_FPU
+
 /* Work to be done before a guest runs: moved, and no vCPU is asked for any more. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
 #define NPT_GUEST_WORK_WANTS_VCPU 0
@@ -108,6 +111,12 @@ static inline bool npt_immediate_exit(const struct kvm_run *run)
 void npt_guard_user(void);
 /* While guests can run here: what a processor needs whose only mitigation of SRSO it is. */
 void npt_reduce_speculation(bool on);
+/*
+ * While SVM is on, perf events that are to leave guests out can do so by a bit of the
+ * counter. Interrupts off. From 6.18 on that is for KVM's modules alone: there such an
+ * event counts guests too.
+ */
+void npt_host_only_counters(bool on);
 /* Has the thread anything to do before it may be away in a guest: signals, rescheduling, ...? */
 bool npt_guest_work_pending(void);
 /* Do it. May sleep. 0, or -EINTR: a signal. */

@@ -423,6 +423,31 @@ static uint64_t next_random(uint64_t *seed)
 	return *seed;
 }
 
+/* What a refused VMRUN was to flush, nobody knows to be flushed: a new ASID each time. */
+TEST_F(bad, refused_flushes_nothing)
+{
+	uint64_t new_asids;
+	struct kvm_sregs s;
+	unsigned int i;
+
+	ASSERT_EQ(0, set_good_state(self, 0));
+	LOAD(CODE, 0xf4);
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	s.cs.db = 1;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+	ASSERT_EQ(0, enter(self));
+	ASSERT_EQ(KVM_EXIT_FAIL_ENTRY, self->run->exit_reason);
+	for (i = 0; i < 40; i++) {
+		new_asids = counter(self->vcpu, NPT_CTR_asid_new);
+		ASSERT_EQ(0, enter(self));
+		ASSERT_EQ(KVM_EXIT_FAIL_ENTRY, self->run->exit_reason);
+		EXPECT_LT(new_asids, counter(self->vcpu, NPT_CTR_asid_new));
+	}
+	/* More than the lab's processor has: generations come and go. */
+	EXPECT_LE(1, counter(self->vcpu, NPT_CTR_asid_rollover));
+	EXPECT_USABLE();
+}
+
 /* Some of the bytes at random, some bits flipped; most stays as it is. */
 static void spoil(void *data, size_t size, uint64_t *seed)
 {

@@ -41,7 +41,8 @@
 .section .rodata
 SYM_DATA(npt_verw_sel, .word __KERNEL_DS)
 
-.text
+/* RCU does not watch: no kprobe may be set here. */
+.section .noinstr.text, "ax"
 
 /* What npt_svm_enter() has on its stack goes, down to its caller. */
 .macro GIVE_BACK

@@ -74,8 +74,7 @@ static int unknown(struct npt_vcpu *vcpu)
 	const struct npt_vmcb *vmcb = svm_of(vcpu)->vmcb;
 	struct kvm_run *run = vcpu->run;
 
-	/* Some write only half of it, among them QEMU. */
-	if ((u32)vmcb->exit_code == (u32)SVM_X_INVALID)
+	if (svm_refused(vmcb))
 		return svm_fail_entry(vcpu, SVM_X_INVALID, svm_of(vcpu)->cpu);
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;

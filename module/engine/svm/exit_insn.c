@@ -90,7 +90,8 @@ int svm_skip(struct npt_vcpu *vcpu)
 	int ret = 1;
 	u32 n;
 
-	if (svm_features & SVM_HAS_NRIPS)
+	/* 0: not told, as by a hypervisor below that knows less than APM vol. 2, 15.7.1. */
+	if ((svm_features & SVM_HAS_NRIPS) && likely(svm_of(vcpu)->vmcb->next_rip))
 		return advance(vcpu, svm_of(vcpu)->vmcb->next_rip);
 	/* Once only: what it has done since may have been to change the tables. */
 	len = svm_of(vcpu)->insn_len;

@@ -36,6 +36,7 @@
 #include "svm.h"
 
 #define VM_CR_SVMDIS BIT(4)
+#define TSC_RATIO_ONE BIT_ULL(32)	/* fixed point (APM vol. 2, 15.30.5) */
 
 u32 svm_features;
 u64 svm_iopm_pa, svm_msrpm_pa;
@@ -107,16 +108,22 @@ static int turn_on(void)
 
 	if (err || c->on)
 		return err;
-	if (!c->hsave || READ_ONCE(going_down))
-		return -EIO;
+	if (READ_ONCE(going_down))
+		return -EBUSY;
+	if (!c->hsave || !c->host)
+		return -ENOMEM;
 	write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SVME);
 	write_msr(MSR_VM_HSAVE_PA, page_to_phys(c->hsave));
+	/* Somebody before us may have left another: guests' TSCs run as fast as the host's. */
+	if (cpuid_edx(0x8000000a) & SVM_HAS_TSC_RATIO)
+		write_msr(MSR_AMD64_TSC_RATIO, TSC_RATIO_ONE);
 	/* Whatever ASIDs were given out before, their entries may be stale. */
 	c->generation++;
 	c->max_asid = cpuid_ebx(0x8000000a) - 1;
 	c->min_asid = first_asid(c->max_asid);
 	c->next_asid = c->max_asid + 1;
 	npt_reduce_speculation(true);
+	npt_host_only_counters(true);
 	svm_tsc_aux_on();
 	c->last = NULL;
 	c->on = true;
@@ -131,6 +138,7 @@ static void turn_off(void)
 		return;
 	c->on = false;
 	npt_reduce_speculation(false);
+	npt_host_only_counters(false);
 	svm_tsc_aux_off();
 	write_msr(MSR_VM_HSAVE_PA, 0);
 	write_msr(MSR_EFER, read_msr(MSR_EFER) & ~EFER_SVME);
@@ -490,6 +498,19 @@ void svm_asid(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 			new_asid(svm, cpu, vcpu->cpu.ctr);
 	}
 	svm->flushes = vcpu->cpu.hw_flushes;
+}
+
+/*
+ * Whether a VMRUN that is refused flushes first, or has read anything, the manual does not
+ * say (15.5.1): the next one of this vCPU gets another ASID, and begins a generation if
+ * that is what this one was to do.
+ */
+void svm_nothing_done(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	if (svm->vmcb->tlb_control == SVM_TLB_ALL)
+		cpu->next_asid = cpu->max_asid + 1;
+	svm->generation = 0;
+	svm->clean = 0;
 }
 
 /*

@@ -185,20 +185,34 @@ static void svm_kick(struct npt_vm *vm)
 
 /* --- entry ------------------------------------------------------------------------ */
 
+/* What npt_svm_enter() is given. */
+struct entry {
+	u64 vmcb, host;		/* physical addresses */
+	u64 guest_spec, host_spec;
+};
+
 /*
  * Writes of SPEC_CTRL by the guest are intercepted: msrs.spec_ctrl is its value.
  * enter.S switches them, so that the host's is in force before any return of its.
  */
-static int enter_guest(struct npt_vcpu *vcpu, const struct svm_cpu *cpu)
+static struct entry prepare_entry(const struct npt_vcpu *vcpu, const struct svm_cpu *cpu)
 {
-	u64 guest = 0, host = 0;
+	struct entry e = { .vmcb = svm_of(vcpu)->vmcb_pa, .host = page_to_phys(cpu->host) };
 
 	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
-		guest = vcpu->x86.msrs.spec_ctrl;
-		host = spec_ctrl_current();
+		e.guest_spec = vcpu->x86.msrs.spec_ctrl;
+		e.host_spec = spec_ctrl_current();
 	}
-	return npt_svm_enter(&vcpu->regs, svm_of(vcpu)->vmcb_pa, page_to_phys(cpu->host), guest,
-			     host);
+	return e;
+}
+
+/*
+ * Between the two calls of context tracking RCU does not watch this processor, so nothing
+ * may be traced or probed there: all that is done there is in here.
+ */
+static noinstr int enter_guest(struct npt_vcpu *vcpu, const struct entry *e)
+{
+	return npt_svm_enter(&vcpu->regs, e->vmcb, e->host, e->guest_spec, e->host_spec);
 }
 
 static void load_db(const unsigned long *db)
@@ -264,6 +278,7 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct npt_vmcb *vmcb = svm->vmcb;
 	unsigned long host_db[4];
+	struct entry entry;
 	u64 debugctl;
 	bool debug;
 	int err;
@@ -277,10 +292,11 @@ static int enter(struct npt_vcpu *vcpu, struct svm_cpu *cpu)
 	debugctl = debugctl_enter();
 	svm_tsc_aux_enter(vcpu);
 	npt_fpu_enter(vcpu);
+	entry = prepare_entry(vcpu, cpu);
 	if (!context_tracking_guest_enter())
 		npt_rcu_note_guest();
 
-	err = enter_guest(vcpu, cpu);
+	err = enter_guest(vcpu, &entry);
 
 	context_tracking_guest_exit();
 	npt_guard_user();
@@ -466,6 +482,8 @@ static int run_once(struct npt_vcpu *vcpu)
 		store_registers(vcpu);
 	if (unlikely(!err && svm->vmcb->exit_code == SVM_X_MC))
 		svm_machine_check();
+	if (unlikely(!err && svm_refused(svm->vmcb)))
+		svm_nothing_done(svm, cpu);
 	/* The interrupt that ended the run is the guest's time. */
 	local_irq_enable();
 	barrier();

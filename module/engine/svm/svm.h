@@ -10,6 +10,7 @@
 /* What this kind of processor has, CPUID 8000_000A_EDX (APM vol. 3, appendix E). */
 #define SVM_HAS_NPT		BIT(0)
 #define SVM_HAS_NRIPS		BIT(3)
+#define SVM_HAS_TSC_RATIO	BIT(4)
 #define SVM_HAS_CLEAN		BIT(5)
 #define SVM_HAS_FLUSH_ASID	BIT(6)
 #define SVM_HAS_DECODE		BIT(7)
@@ -52,6 +53,12 @@ struct svm_vcpu {
 	u8 insn_len;		/* of the one that exited, 0: not decoded yet */
 };
 
+/* Did VMRUN refuse the state? Some write only half of the code, among them QEMU. */
+static inline bool svm_refused(const struct npt_vmcb *vmcb)
+{
+	return (u32)vmcb->exit_code == (u32)SVM_X_INVALID;
+}
+
 static inline struct svm_vcpu *svm_of(const struct npt_vcpu *vcpu)
 {
 	return vcpu->engine_data;
@@ -68,6 +75,8 @@ void svm_hw_put(void);
 void svm_hw_exit(void);
 /* Interrupts off: an ASID under which nothing stale is cached, and tlb_control. */
 void svm_asid(struct npt_vcpu *vcpu, struct svm_cpu *cpu);
+/* Interrupts off, after VMRUN refused the state: no flush that it was asked for is relied on. */
+void svm_nothing_done(struct svm_vcpu *svm, struct svm_cpu *cpu);
 /* Interrupts off: what must not leak from one vCPU to the next on this CPU. */
 void svm_switch_barrier(struct npt_vcpu *vcpu, struct svm_cpu *cpu);
 /* Permission maps, all VMs' own: every port exits, all but a few MSRs exit. */
