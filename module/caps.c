@@ -79,6 +79,8 @@ long npt_check_extension(const struct npt_vm *vm, unsigned long cap)
 	/* The number that KVM recommends: more would share processors. */
 	if (cap == KVM_CAP_NR_VCPUS)
 		return min_t(long, num_online_cpus(), NPT_MAX_VCPUS);
+	if (cap == KVM_CAP_MAX_VCPUS && vm)
+		return vm->max_vcpus;
 	if (cap == KVM_CAP_XCRS)
 		return !!npt_fpu_supported_xcr0();
 	for (i = 0; i < ARRAY_SIZE(extensions); i++)

@@ -62,7 +62,7 @@ int npt_vcpu_reset(struct npt_vcpu *vcpu, bool init)
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.rip = 0xfff0;
 	vcpu->regs.rflags = X86_EFLAGS_FIXED;
-	vcpu->regs.rdx = 0x600;
+	vcpu->regs.rdx = npt_guest_signature(vcpu);
 
 	set_segment(&s->cs, 0xb, true);
 	s->cs.selector = 0xf000;

@@ -1324,9 +1324,19 @@ TEST_F(state, enable_cap)
 
 TEST_F(state, extensions)
 {
+	struct npt_create_vm c = vm_args(NPT_MMU_NESTED);
 	bool hw = variant->engine != NPT_ENGINE_SOFT;
+	int vm;
 
 	NEED_ENGINE();
+	c.engine = variant->engine;
+	c.max_vcpus = 3;
+	vm = call(self->dev, NPT_CREATE_VM, &c);
+	ASSERT_LE(0, vm);
+	EXPECT_EQ(3, call_value(vm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS));
+	close(vm);
+	EXPECT_EQ(call_value(self->dev, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS),
+		  call_value(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS));
 	EXPECT_EQ(1, call_value(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_ENABLE_CAP_VM));
 	EXPECT_EQ(1, call_value(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_VCPU_EVENTS));
 	EXPECT_EQ(1, call_value(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_DEBUGREGS));

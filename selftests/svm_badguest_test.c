@@ -188,6 +188,60 @@ TEST_F(bad, triple_fault)
 	EXPECT_USABLE();
 }
 
+#define SIGNATURE 0x00a20f12
+
+/* A second VM, with local APICs, in the same memory. Its vCPU, or -errno. */
+static int vcpu_with_apic(struct _test_data_bad *self, unsigned int mmu, int *vm)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 ent;
+	} cpuid = { .head.nent = 1, .ent = { .function = 1, .eax = SIGNATURE } };
+	struct npt_create_vm c = vm_args(mmu);
+	int vcpu;
+
+	c.engine = NPT_ENGINE_SVM;
+	*vm = call(self->dev, NPT_CREATE_VM, &c);
+	if (*vm < 0)
+		return *vm;
+	if (call_value(*vm, KVM_CREATE_IRQCHIP, 0) ||
+	    set_slot(*vm, 0, 0, 0, MEM_SIZE, self->mem))
+		return -1;
+	vcpu = call_value(*vm, KVM_CREATE_VCPU, 0);
+	return call(vcpu, KVM_SET_CPUID2, &cpuid) ?: vcpu;
+}
+
+/* The vCPU is as after INIT, its local APIC too, and EDX says what it is. */
+TEST_F(bad, shutdown_is_init)
+{
+	int vm, first = self->vcpu;
+	struct kvm_lapic_state apic;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	uint32_t tpr;
+
+	self->vcpu = vcpu_with_apic(self, variant->mmu, &vm);
+	ASSERT_LE(0, self->vcpu);
+	ASSERT_EQ(0, set_good_state(self, 0));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	s.cr8 = 9;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_SREGS, &s));
+	LOAD(CODE, 0x0f, 0x0b);					/* ud2 */
+	ASSERT_EQ(0, enter(self));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_LAPIC, &apic));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_SREGS, &s));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &r));
+	memcpy(&tpr, apic.regs + 0x80, sizeof(tpr));
+	EXPECT_EQ(1, counter(self->vcpu, NPT_CTR_exit_shutdown));
+	EXPECT_EQ(0, tpr);
+	EXPECT_EQ(0, s.cr8);
+	EXPECT_EQ(0xffff0000, s.cs.base);
+	EXPECT_EQ(SIGNATURE, r.rdx);
+	close(self->vcpu);
+	close(vm);
+	self->vcpu = first;
+}
+
 /* The handler of #PF is behind the fault: double fault, and no handler for that. */
 TEST_F(bad, fault_in_delivery)
 {

@@ -13,6 +13,7 @@
 #include <asm/ptrace.h>
 #include "../../compat.h"
 #include "../x86/emulate.h"
+#include "../x86/lapic.h"
 #include "../x86/state.h"
 #include "exit.h"
 
@@ -55,6 +56,7 @@ static int on_shutdown(struct npt_vcpu *vcpu)
 {
 	vcpu->x86.in_engine = false;
 	npt_vcpu_reset(vcpu, true);
+	npt_lapic_reset(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return 0;
 }

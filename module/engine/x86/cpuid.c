@@ -72,6 +72,17 @@ u8 npt_guest_maxphyaddr(const struct npt_vcpu *vcpu)
 	return e ? clamp_t(u8, e->eax, 32, most) : 36;
 }
 
+/* Of a processor whose CPUID nobody has told it yet: a Pentium Pro. */
+#define SOME_SIGNATURE 0x600
+
+u32 npt_guest_signature(const struct npt_vcpu *vcpu)
+{
+	struct npt_cpuid *c = vcpu->x86.cpuid;
+	struct kvm_cpuid_entry2 *e = c ? find_entry(c, 1, 0) : NULL;
+
+	return e ? e->eax : SOME_SIGNATURE;
+}
+
 /* CR4 bits that need a feature. */
 static const struct {
 	u64 bit;

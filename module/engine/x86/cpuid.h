@@ -55,6 +55,9 @@ u8 npt_machine_maxphyaddr(bool shadow);
 /* Width of the guest's physical addresses; without CPUID, what the VM can do. */
 u8 npt_guest_maxphyaddr(const struct npt_vcpu *vcpu);
 
+/* Family, model and stepping: what EDX holds after RESET and INIT (SDM vol. 3A, 10.1.2). */
+u32 npt_guest_signature(const struct npt_vcpu *vcpu);
+
 /* Bits of CR4 that this guest may set; without CPUID, all that the module can do. */
 u64 npt_guest_cr4_bits(const struct npt_vcpu *vcpu);
 

@@ -392,19 +392,27 @@ void npt_lapic_unhalt(struct npt_vcpu *vcpu)
 	set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 
-static int do_init(struct npt_vcpu *vcpu)
+void npt_lapic_reset(struct npt_vcpu *vcpu)
 {
 	struct npt_lapic *lapic = vcpu->x86.lapic;
 	unsigned long flags;
+
+	if (!lapic)
+		return;
+	flags = lock_own(lapic);
+	npt_apic_reset(&lapic->apic);
+	unlock_own(lapic, flags);
+}
+
+static int do_init(struct npt_vcpu *vcpu)
+{
 	int err;
 
 	npt_vcpu_pull(vcpu);
 	err = npt_vcpu_reset(vcpu, true);
 	if (err)
 		return err;
-	flags = lock_own(lapic);
-	npt_apic_reset(&lapic->apic);
-	unlock_own(lapic, flags);
+	npt_lapic_reset(vcpu);
 	set_mp_state(vcpu, npt_vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :
 						   KVM_MP_STATE_INIT_RECEIVED);
 	return 0;

@@ -72,6 +72,8 @@ int npt_lapic_accept(struct npt_vcpu *vcpu);
  * of a level-triggered interrupt (KVM_EXIT_IOAPIC_EOI).
  */
 bool npt_lapic_eoi_exit(struct npt_vcpu *vcpu);
+/* Registers and timer as after INIT; what it was told to do stays. Nothing without one. */
+void npt_lapic_reset(struct npt_vcpu *vcpu);
 /* The guest's TSC was set: the TSC-deadline timer must see to it. */
 void npt_lapic_tsc_moved(struct npt_vcpu *vcpu);
 
