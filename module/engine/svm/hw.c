@@ -100,7 +100,7 @@ static u32 first_asid(u32 max)
 	return encrypted < max ? encrypted + 1 : 1;
 }
 
-/* On this processor, interrupts off. */
+/* On this processor, interrupts off. 0, -EOPNOTSUPP, -EBUSY or -ENOMEM. */
 static int turn_on(void)
 {
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpus);
@@ -192,7 +192,7 @@ static int cpu_goes(unsigned int cpu)
 /* --- all of them ----------------------------------------------------------------- */
 
 struct verdict {
-	atomic_t unsupported, busy, failed;
+	atomic_t unsupported, busy, no_memory;
 };
 
 static void count_verdict(struct verdict *v, int err)
@@ -202,7 +202,7 @@ static void count_verdict(struct verdict *v, int err)
 	else if (err == -EBUSY)
 		atomic_inc(&v->busy);
 	else if (err)
-		atomic_inc(&v->failed);
+		atomic_inc(&v->no_memory);
 }
 
 static void turn_on_ipi(void *arg)
@@ -216,7 +216,7 @@ static int verdict_error(struct verdict *v)
 		return -EOPNOTSUPP;
 	if (atomic_read(&v->busy))
 		return -EBUSY;
-	return atomic_read(&v->failed) ? -EIO : 0;
+	return atomic_read(&v->no_memory) ? -ENOMEM : 0;
 }
 
 static bool module_loaded(const char *path)

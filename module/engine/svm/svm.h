@@ -68,7 +68,7 @@ static inline struct svm_vcpu *svm_of(const struct npt_vcpu *vcpu)
 
 /* Can SVM be had? 0, -EOPNOTSUPP, -EBUSY; *why says more. May sleep. */
 int svm_probe(const char **why);
-/* The first user turns SVM on everywhere, the last off. 0 or -EBUSY, -ENOMEM, -EIO. */
+/* The first user turns SVM on everywhere, the last off. 0, -EOPNOTSUPP, -EBUSY or -ENOMEM. */
 int svm_hw_get(void);
 void svm_hw_put(void);
 /* The module goes. */

@@ -123,7 +123,6 @@ struct npt_x86 {
 	struct npt_nmi nmi;
 	atomic_t nmi_raised;	/* NMIs that came since npt_nmi_collect(); any context */
 	bool interrupt_shadow;	/* after STI or MOV SS */
-	bool smm;		/* never set; kept so that events can be given back */
 	bool guest_debug;	/* KVM_SET_GUEST_DEBUG is in force */
 	u32 guest_debug_control;	/* 0 unless guest_debug */
 	struct npt_debug guest_debug_regs;
@@ -152,7 +151,6 @@ struct npt_x86 {
 struct npt_x86_vm {
 	bool irqchip;		/* KVM_CREATE_IRQCHIP was called */
 	bool split_irqchip;
-	u64 disabled_exits;	/* KVM_CAP_X86_DISABLE_EXITS */
 	u64 bsp_id;
 	bool ids_changed;	/* a guest gave an APIC another ID; any context sets it */
 	bool x2apic_wide;	/* KVM_X2APIC_API_USE_32BIT_IDS; set at any time */
@@ -162,7 +160,6 @@ struct npt_x86_vm {
 	u64 identity_map, tss_addr;	/* kept and ignored, they are Intel's */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT is on */
 	bool exception_payload;	/* KVM_CAP_EXCEPTION_PAYLOAD is on */
-	u64 user_msr_mask;	/* KVM_CAP_X86_USER_SPACE_MSR */
 	u32 max_vcpu_ids;	/* KVM_CAP_MAX_VCPU_ID, 0: not limited; vm->lock */
 	u32 nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES; kept, 0: not set */
 	u64 tsc_offset;		/* a new vCPU's, and the last that user space set; atomic */
