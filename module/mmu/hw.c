@@ -83,14 +83,18 @@ enum npt_fault_outcome npt_hw_nested_fault(struct npt_cpu *cpu, u64 gpa, u64 err
 	int err;
 
 	cpu->err = 0;
-	if (error_code & EC_RESERVED) {
+	/* Whatever the processor makes of an address that the tables have no room for. */
+	if (gpa >> cpu->mmu->gpa_bits) {
+		outcome = NPT_FAULT_MMIO;
+	} else if (error_code & EC_RESERVED) {
 		npt_mmu_bug(cpu->mmu, "the processor finds reserved bits in a nested table");
 		outcome = NPT_FAULT_ERROR;
-	} else if (gpa >> cpu->mmu->gpa_bits) {
-		outcome = NPT_FAULT_MMIO;
 	} else {
-		err = npt_map_in(cpu, gpa, write, &spurious);
-		if (err)
+		err = npt_map_try(cpu, gpa, write, &spurious);
+		/* The guest tries again, unless there is more urgent business by then. */
+		if (err == -EAGAIN)
+			outcome = NPT_FAULT_SPURIOUS;
+		else if (err)
 			outcome = npt_map_outcome(cpu, err);
 		else
 			outcome = spurious ? NPT_FAULT_SPURIOUS : NPT_FAULT_FIXED;

@@ -172,7 +172,11 @@ int npt_map_init(struct npt_mmu *mmu);
 void npt_map_destroy(struct npt_mmu *mmu);
 /* Ask the host for the page of @gpa: sleeps. ->map's error. */
 int npt_map_ask(struct npt_cpu *cpu, u64 gpa, bool write, struct npt_pfn *pfn);
-/* Bring @gpa in: sleeps. 0 with *spurious set if it was there, or ->map's error. */
+/*
+ * Bring @gpa in: sleeps. 0 with *spurious set if it was there, or ->map's error. The first
+ * gives -EAGAIN if the host changed its mind meanwhile, the second tries until it doesn't.
+ */
+int npt_map_try(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
 int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious);
 
 /* --- rmap.c ---------------------------------------------------------------- */

@@ -463,27 +463,35 @@ int npt_map_ask(struct npt_cpu *cpu, u64 gpa, bool write, struct npt_pfn *pfn)
 	return cpu->mmu->host->map(cpu->mmu, gpa, write, pfn);
 }
 
-int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
+int npt_map_try(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
 {
-	enum npt_fill r = NPT_FILL_RETRY;
 	struct npt_pfn pfn;
-	int err;
+	enum npt_fill r;
+	int err = npt_map_ask(cpu, gpa, write, &pfn);
 
+	if (err)
+		return err;
 	do {
-		/* Of a page that the host has given only the tables may have lacked. */
-		if (r == NPT_FILL_RETRY) {
-			err = npt_map_ask(cpu, gpa, write, &pfn);
-			if (err)
-				return err;
-		}
 		err = fill_once(cpu, gpa, &pfn, write, &r);
 		if (err)
 			return err;
-		if (r == NPT_FILL_RETRY)
-			cpu->ctr[NPT_CTR_host_map_retry]++;
-	} while (r == NPT_FILL_RETRY || r == NPT_FILL_SHORT);
+		/* Of a page that the host has given only the tables may have lacked. */
+	} while (r == NPT_FILL_SHORT);
 	*spurious = r == NPT_FILL_SPURIOUS;
-	return 0;
+	if (r != NPT_FILL_RETRY)
+		return 0;
+	cpu->ctr[NPT_CTR_host_map_retry]++;
+	return -EAGAIN;
+}
+
+int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
+{
+	int err;
+
+	do {
+		err = npt_map_try(cpu, gpa, write, spurious);
+	} while (err == -EAGAIN);
+	return err;
 }
 
 /* Write-protect the 4K leaves of [gfn, end), all in @table, and their shadow leaves. */

@@ -575,21 +575,18 @@ static void start_fault(struct npt_cpu *cpu, struct fault *t, const struct npt_w
 	w->guest_rights = 0;
 }
 
-/* What the host gave goes into the map. False: the cache lacks something. */
-static bool enter_pfn(struct npt_cpu *cpu, struct fault *t)
+/* What the host gave goes into the map. */
+static enum npt_fill enter_pfn(struct npt_cpu *cpu, struct fault *t)
 {
 	enum npt_fill r;
 
 	if (!t->has_pfn)
-		return true;
+		return NPT_FILL_DONE;
 	r = npt_map_fill(cpu->mmu, &cpu->cache, t->w.fault_gpa, &t->pfn, t->w.fault_write);
-	if (r == NPT_FILL_SHORT)
-		return false;
-	/* If the host has changed its mind, the walk will say what to ask. */
 	if (r == NPT_FILL_RETRY)
 		cpu->ctr[NPT_CTR_host_map_retry]++;
-	t->has_pfn = false;
-	return true;
+	t->has_pfn = r == NPT_FILL_SHORT;
+	return r;
 }
 
 /*
@@ -631,6 +628,20 @@ static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
 	}
 }
 
+static enum step go_on(struct npt_cpu *cpu, struct fault *t)
+{
+	switch (enter_pfn(cpu, t)) {
+	case NPT_FILL_SHORT:
+		return STEP_AGAIN;
+	case NPT_FILL_RETRY:
+		/* The host has changed its mind. The access starts over: it may do so for ever. */
+		t->outcome = NPT_FAULT_SPURIOUS;
+		return STEP_DONE;
+	default:
+		return walk_and_fill(cpu, t);
+	}
+}
+
 /* One try with the lock held for writing. */
 static enum step try_fault(struct npt_cpu *cpu, struct fault *t)
 {
@@ -645,8 +656,8 @@ static enum step try_fault(struct npt_cpu *cpu, struct fault *t)
 		/* A flush, by another vCPU or just now, took the root: the access starts over. */
 		t->outcome = NPT_FAULT_SPURIOUS;
 		step = STEP_DONE;
-	} else if (enter_pfn(cpu, t)) {
-		step = walk_and_fill(cpu, t);
+	} else {
+		step = go_on(cpu, t);
 	}
 	npt_flush_owed(mmu, NPT_FL_SHADOW);
 	t->walk_seq = mmu->flush_seq;

@@ -88,6 +88,51 @@ static void reserved_nested(void)
 	is_dead(&s, "nested table");
 }
 
+/* Reserved bits or not: for such an address there are no tables of ours. */
+static void beyond(void)
+{
+	struct scene s;
+
+	open_scene(&s, NPT_MMU_NESTED, NULL);
+	CHECK_EQ(npt_hw_nested_fault(s.cpu, 1ull << 48, EC_RESERVED), NPT_FAULT_MMIO, "outcome");
+	CHECK(!s.env.mmu.dead, "dead");
+	env_destroy_clean(&s.env);
+}
+
+static enum npt_fault_outcome fault_at(struct scene *s, u64 gva)
+{
+	struct npt_hw_fault f = { .gva = gva };
+
+	CHECK(!npt_hw_prepare(s->cpu), "no root");
+	if (s->env.mmu.cfg.mode == NPT_MMU_NESTED)
+		return npt_hw_nested_fault(s->cpu, gva, 0);
+	return npt_hw_shadow_fault(s->cpu, &f);
+}
+
+/* One that the host overtakes again and again: the guest gets out in between, to be stopped. */
+static void overtaken(void)
+{
+	struct rnd rnd = { 0 };
+	struct scene s;
+	int mode, i;
+
+	for (mode = NPT_MMU_SHADOW; mode <= NPT_MMU_NESTED; mode++) {
+		open_scene(&s, mode, NULL);
+		npt_hw_set_rights(s.cpu, true, 0);
+		s.env.rnd = &rnd;
+		/* That brings the guest's tables in. */
+		CHECK_EQ(fault_at(&s, X + 0x8000), NPT_FAULT_FIXED, "outcome");
+		/* The first answers are stale, the last is not. */
+		s.env.chaos = 1;
+		for (i = 0; i < 3; i++)
+			CHECK_EQ(fault_at(&s, X), NPT_FAULT_SPURIOUS, "outcome");
+		s.env.chaos = 0;
+		CHECK_EQ(fault_at(&s, X), NPT_FAULT_FIXED, "outcome");
+		CHECK_EQ(s.cpu->ctr[NPT_CTR_host_map_retry], 3, "retries");
+		env_destroy_clean(&s.env);
+	}
+}
+
 static void reserved_shadow(void)
 {
 	struct npt_hw_fault f = { .gva = X, .error_code = EC_RESERVED, .gpa = 1 };
@@ -239,6 +284,8 @@ static void translate(void)
 static const struct test tests[] = {
 	{ "hw.reserved_nested", reserved_nested },
 	{ "hw.reserved_shadow", reserved_shadow },
+	{ "hw.beyond", beyond },
+	{ "hw.overtaken", overtaken },
 	{ "hw.implicit", implicit },
 	{ "hw.lost_leaf", lost_leaf },
 	{ "hw.lost_table", lost_table },

@@ -59,6 +59,7 @@ static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, u32 error,
 		  struct processor_out *out)
 {
 	struct npt_hw_fault f = { .gva = gva, .error_code = error };
+	u64 retries = cpu->ctr[NPT_CTR_host_map_retry];
 	enum npt_fault_outcome outcome = npt_hw_shadow_fault(cpu, &f);
 
 	out->gpa = f.gpa;
@@ -83,9 +84,9 @@ static bool fault(struct npt_cpu *cpu, u64 gva, unsigned int op, u32 error,
 		return false;
 	case NPT_FAULT_SPURIOUS:
 		/* Nobody else runs, and there is no TLB: what was denied must have changed. */
-		CHECK(!npt_shadow_root_fits(cpu), "gva %#llx op %u error %#x: nothing to mend",
-		      gva, op, error);
-		/* The host took the root away meanwhile. */
+		CHECK(!npt_shadow_root_fits(cpu) || cpu->ctr[NPT_CTR_host_map_retry] != retries,
+		      "gva %#llx op %u error %#x: nothing to mend", gva, op, error);
+		/* The host took the root away meanwhile, or the page. */
 		fallthrough;
 	default:
 		out->faults++;
