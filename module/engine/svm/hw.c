@@ -33,6 +33,7 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include "../../compat.h"
+#include "../x86/msr.h"
 #include "svm.h"
 
 #define VM_CR_SVMDIS BIT(4)
@@ -341,8 +342,15 @@ static void free_maps(void)
 
 /* --- suspend, reboot, panic --------------------------------------------------------- */
 
+static void suspend(void)
+{
+	npt_tsc_suspend();
+	turn_off();
+}
+
 static void resume(void)
 {
+	npt_tsc_resume();
 	if (online)
 		turn_on();
 }
@@ -406,7 +414,7 @@ static int first_user(void)
 	err = switch_on();
 	if (err)
 		goto remove;
-	npt_syscore_register(turn_off, resume);
+	npt_syscore_register(suspend, resume);
 	register_reboot_notifier(&reboot_block);
 	/* It stays between users: to leave that chain takes a grace period. */
 	if (!panic_known)

@@ -43,6 +43,7 @@
 #include "../x86/fpu.h"
 #include "../x86/irq.h"
 #include "../x86/lapic.h"
+#include "../x86/msr.h"
 #include "../x86/state.h"
 #include "../../tlb/tlb.h"
 #include "svm.h"
@@ -618,6 +619,19 @@ static int run_loop(struct npt_vcpu *vcpu)
 	}
 }
 
+/* The machine slept, all threads out of KVM_RUN: the host's TSC may be another. */
+static void see_resume(struct npt_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (likely(svm->resumes == READ_ONCE(npt_tsc_resumes)))
+		return;
+	svm->resumes = READ_ONCE(npt_tsc_resumes);
+	npt_vcpu_pull(vcpu);
+	vcpu->x86.dirty |= NPT_X86_MSRS;
+	npt_lapic_tsc_moved(vcpu);
+}
+
 static int svm_run(struct npt_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -627,6 +641,7 @@ static int svm_run(struct npt_vcpu *vcpu)
 	if (ret)
 		return ret;
 	mutex_lock(&vcpu->cpu_lock);
+	see_resume(vcpu);
 	ret = 1;
 	if (npt_userspace_pending(vcpu))
 		ret = npt_userspace_complete(vcpu);

@@ -14,6 +14,7 @@
 #include "../../compat.h"
 #include "../x86/cpuid.h"
 #include "../x86/lapic.h"
+#include "../x86/msr.h"
 #include "../x86/state.h"
 #include "svm.h"
 
@@ -257,7 +258,7 @@ static void push_msrs(struct npt_vcpu *vcpu)
 	vmcb->sysenter_cs = m->sysenter_cs;
 	vmcb->sysenter_esp = m->sysenter_esp;
 	vmcb->sysenter_eip = m->sysenter_eip;
-	vmcb->tsc_offset = m->tsc_offset;
+	vmcb->tsc_offset = m->tsc_offset + READ_ONCE(npt_tsc_lost);
 	/* The registers that it reads are the guest's; #UD if it hasn't got it. */
 	vmcb->intercept[SVM_X_RDTSCP / 32] &= ~BIT(SVM_X_RDTSCP % 32);
 	if (!npt_guest_has(vcpu, NPT_F_RDTSCP))

@@ -44,6 +44,7 @@ struct svm_vcpu {
 	u64 generation;		/* of the ASID in the VMCB, on that CPU */
 	u64 flushes;		/* cpu.hw_flushes that the ASID has seen */
 	u32 clean;		/* SVM_CLEAN_* for the next entry */
+	u32 resumes;		/* npt_tsc_resumes that the VMCB's TSC offset knows of */
 	bool window;		/* waits for the interrupt window */
 	u8 given;		/* SVM_GAVE_* at the last entry */
 	bool iret;		/* NMIs are unmasked once RIP has left iret_rip */

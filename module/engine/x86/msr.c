@@ -158,14 +158,43 @@ static int set_efer(struct npt_vcpu *vcpu, u32 msr, u64 value, bool host)
 
 /* --- time --------------------------------------------------------------- */
 
+/*
+ * Suspend to memory has the TSCs of many machines begin anew. Guests are not to see their
+ * time run backwards, so what was lost is added to all that is read, here and by the guest
+ * itself. Written with one processor left and its interrupts off; nobody is in KVM_RUN then.
+ */
+u64 npt_tsc_lost;
+u32 npt_tsc_resumes;
+
+static u64 tsc_before;	/* suspend and resume alone */
+
+void npt_tsc_suspend(void)
+{
+	tsc_before = rdtsc_ordered();
+}
+
+void npt_tsc_resume(void)
+{
+	u64 now = rdtsc_ordered();
+
+	if (now < tsc_before)
+		WRITE_ONCE(npt_tsc_lost, npt_tsc_lost + tsc_before - now);
+	WRITE_ONCE(npt_tsc_resumes, npt_tsc_resumes + 1);
+}
+
+static u64 host_tsc(void)
+{
+	return rdtsc_ordered() + READ_ONCE(npt_tsc_lost);
+}
+
 u64 npt_guest_tsc(const struct npt_vcpu *vcpu)
 {
-	return rdtsc_ordered() + vcpu->x86.msrs.tsc_offset;
+	return host_tsc() + vcpu->x86.msrs.tsc_offset;
 }
 
 void npt_tsc_start(struct npt_vm *vm)
 {
-	vm->x86.tsc_offset = -rdtsc_ordered();
+	vm->x86.tsc_offset = -host_tsc();
 }
 
 static int get_tsc(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host)
@@ -182,7 +211,7 @@ static int get_tsc(struct npt_vcpu *vcpu, u32 msr, u64 *value, bool host)
 static void set_host_tsc(struct npt_vcpu *vcpu, u64 value)
 {
 	struct npt_x86_vm *vm = &vcpu->vm->x86;
-	u64 offset = value - rdtsc_ordered(), last = READ_ONCE(vm->tsc_offset);
+	u64 offset = value - host_tsc(), last = READ_ONCE(vm->tsc_offset);
 	u64 second = (u64)tsc_khz * 1000;
 
 	if (offset - last < second || last - offset < second)

@@ -21,6 +21,13 @@ u64 npt_machine_efer_bits(const struct npt_vcpu *vcpu);
 /* What the guest reads by RDTSC now. */
 u64 npt_guest_tsc(const struct npt_vcpu *vcpu);
 
+/* What the host's TSC has fallen back by so far, and how often it may have. */
+extern u64 npt_tsc_lost;
+extern u32 npt_tsc_resumes;
+/* Around suspend, on the one processor that is left, interrupts off. */
+void npt_tsc_suspend(void);
+void npt_tsc_resume(void);
+
 /* MSRs as after RESET. INIT leaves them, but for DEBUGCTL. */
 void npt_msr_reset(struct npt_vcpu *vcpu, bool init);
 

@@ -38,7 +38,7 @@ struct npt_msrs {
 	u64 pat, tsc_aux, spec_ctrl;
 	u64 debugctl, misc_enable, mcg_status, mcg_cap;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-	u64 tsc_offset;		/* guest TSC = host TSC + this */
+	u64 tsc_offset;		/* guest TSC = host TSC + npt_tsc_lost + this */
 	u64 tsc_adjust;
 	u64 microcode;
 	u64 hwcr;
