@@ -127,7 +127,7 @@ u64 npt_guest_xcr0_bits(const struct npt_vcpu *vcpu)
 	return e ? (e->eax | (u64)e->edx << 32) & npt_fpu_supported_xcr0() : 0;
 }
 
-/* Bits that tell of control registers, and the vCPU's own number. */
+/* Bits that tell of control registers. The APIC's id is what user space made of it, as in KVM. */
 static void follow_state(const struct npt_vcpu *vcpu, struct kvm_cpuid_entry2 *e)
 {
 	u64 cr4 = vcpu->cpu.regs.cr4;

@@ -243,7 +243,7 @@ static int leaf_max(struct list *l, struct kvm_cpuid_entry2 *e)
 	return 0;
 }
 
-/* The APIC's id is filled in when the guest asks. */
+/* Cores, and the APIC's id, which user space fills in vCPU by vCPU. */
 static int leaf_1(struct list *l, struct kvm_cpuid_entry2 *e)
 {
 	e->ebx &= 0x0000ff00;
