@@ -137,7 +137,7 @@ struct npt_mmu {
 	u64 slots_seq;		/* grows with each change of memslots; read anywhere */
 	u32 flush_reason;	/* of the latest, enum npt_flush_reason */
 	u64 ctr[NPT_CTR_NR];	/* counters of scope vm; gauges may be read unlocked */
-	u64 work;		/* grows with steps whose number a guest has a say in, see npt_work() */
+	u64 work;		/* grows with steps that guests have a say in, see npt_work() */
 
 	/* Shadow tables; unused in other modes. */
 	struct hlist_head sp_by_gfn[NPT_SP_HASH_SIZE];		/* struct npt_sp.by_gfn */
