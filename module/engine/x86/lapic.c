@@ -141,12 +141,6 @@ static void catch_up(struct npt_lapic *lapic)
 	unlock_own(lapic, flags);
 }
 
-void npt_lapic_timer(struct npt_vcpu *vcpu)
-{
-	if (vcpu->x86.lapic)
-		catch_up(vcpu->x86.lapic);
-}
-
 /* --- guest accesses ------------------------------------------------------- */
 
 bool npt_lapic_mmio(struct npt_vcpu *vcpu, u64 gpa, bool write, void *data, u32 len)
@@ -297,20 +291,6 @@ void npt_lapic_ack(struct npt_vcpu *vcpu, u8 vector)
 	unlock(lapic, flags);
 }
 
-int npt_lapic_highest(struct npt_vcpu *vcpu)
-{
-	struct npt_lapic *lapic = vcpu->x86.lapic;
-	unsigned long flags;
-	int vector;
-
-	if (!lapic || !READ_ONCE(lapic->apic.irr_pending))
-		return -1;
-	flags = lock(lapic);
-	vector = npt_apic_highest_irr(&lapic->apic);
-	unlock(lapic, flags);
-	return vector;
-}
-
 int npt_lapic_extint(struct npt_vcpu *vcpu, u8 vector)
 {
 	struct npt_lapic *lapic = vcpu->x86.lapic;
@@ -380,16 +360,6 @@ bool npt_lapic_has_events(struct npt_vcpu *vcpu)
 	if (state == KVM_MP_STATE_UNINITIALIZED || state == KVM_MP_STATE_INIT_RECEIVED)
 		return false;
 	return (vcpu->regs.rflags & X86_EFLAGS_IF) && npt_lapic_pending(vcpu) >= 0;
-}
-
-void npt_lapic_halt(struct npt_vcpu *vcpu)
-{
-	set_mp_state(vcpu, KVM_MP_STATE_HALTED);
-}
-
-void npt_lapic_unhalt(struct npt_vcpu *vcpu)
-{
-	set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 }
 
 void npt_lapic_reset(struct npt_vcpu *vcpu)

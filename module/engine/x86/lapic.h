@@ -48,8 +48,6 @@ void npt_lapic_set_cr8(struct npt_vcpu *vcpu, u8 cr8);
 int npt_lapic_pending(struct npt_vcpu *vcpu);
 /* It is being delivered. */
 void npt_lapic_ack(struct npt_vcpu *vcpu, u8 vector);
-/* Highest vector that waits, whether TPR holds it back or not; -1 if there is none. */
-int npt_lapic_highest(struct npt_vcpu *vcpu);
 /* INIT, or the SIPI that it waits for, has come: npt_lapic_accept() will make something of it. */
 bool npt_lapic_has_init_sipi(struct npt_vcpu *vcpu);
 /*
@@ -57,11 +55,6 @@ bool npt_lapic_has_init_sipi(struct npt_vcpu *vcpu);
  * or SIPI? NMIs apart. vcpu->regs.rflags must be true.
  */
 bool npt_lapic_has_events(struct npt_vcpu *vcpu);
-/* HLT, and what wakes it: x86.mp_state. */
-void npt_lapic_halt(struct npt_vcpu *vcpu);
-void npt_lapic_unhalt(struct npt_vcpu *vcpu);
-/* NPT_REQ_TIMER was set. Whoever asks for pending interrupts needs no such call. */
-void npt_lapic_timer(struct npt_vcpu *vcpu);
 /*
  * Carry out INIT and SIPI that have come. cpu_lock is held too. Registers and
  * x86.mp_state may be others afterwards.
