@@ -300,12 +300,8 @@ static void free_cpus(void)
  */
 static void pass_msr(u8 *map, u32 msr)
 {
-	unsigned int bit;
+	unsigned int bit = 0x800 * 8 + 2 * (msr - 0xc0000000);
 
-	if (msr < 0x2000)
-		bit = 2 * msr;
-	else
-		bit = 0x800 * 8 + 2 * (msr - 0xc0000000);
 	map[bit / 8] &= ~(3 << (bit % 8));
 }
 
