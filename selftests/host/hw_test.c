@@ -281,6 +281,41 @@ static void translate(void)
 	env_destroy_clean(&s.env);
 }
 
+/* What a guest's tables of 32 bits map, as the host lists it. */
+static void list_legacy(void)
+{
+	struct npt_regs regs = {
+		.cr0 = REF_CR0_PE | REF_CR0_PG, .cr3 = ROOT, .cr4 = REF_CR4_PSE,
+	};
+	struct npt_table_range r[PAGES + 2];
+	u32 pde[] = { TABLE | P | W | U, 0x400000 | P | 0x80 }, pte, i, n;
+	bool done = false;
+	struct scene s;
+	u64 cursor = 0;
+
+	open_scene(&s, NPT_MMU_NATIVE, NULL);
+	memcpy(env_ptr(&s.env, ROOT), pde, sizeof(pde));
+	memset(env_ptr(&s.env, TABLE), 0, 4096);
+	for (i = 0; i < PAGES; i++) {
+		pte = (PAGES - i) << 12 | P | U;
+		memcpy(env_ptr(&s.env, TABLE + 4 * i), &pte, 4);
+	}
+	CHECK(!npt_cpu_set_regs(s.cpu, &regs), "set_regs");
+	/* Tables that nobody has read are not in the map yet. */
+	touch(&s, 0, 0);
+	n = npt_table_dump(&s.env.mmu, s.cpu, NPT_DIM_GUEST, &cursor, r, ARRAY_SIZE(r), &done);
+	CHECK_EQ(n, PAGES + 1, "ranges");
+	for (i = 0; i < PAGES; i++) {
+		CHECK_EQ(r[i].start, i << 12, "start");
+		CHECK_EQ(r[i].end, (i + 1) << 12, "end");
+		CHECK_EQ(r[i].target, (PAGES - i) << 12, "target");
+	}
+	CHECK_EQ(r[PAGES].start, 4 << 20, "start of the large page");
+	CHECK_EQ(r[PAGES].end, 8 << 20, "end of the large page");
+	CHECK_EQ(r[PAGES].target, 4 << 20, "target of the large page");
+	env_destroy_clean(&s.env);
+}
+
 static const struct test tests[] = {
 	{ "hw.reserved_nested", reserved_nested },
 	{ "hw.reserved_shadow", reserved_shadow },
@@ -292,6 +327,7 @@ static const struct test tests[] = {
 	{ "hw.many_flushes", many_flushes },
 	{ "hw.fetch", fetch },
 	{ "hw.translate", translate },
+	{ "hw.list_legacy", list_legacy },
 };
 
 int main(void)
