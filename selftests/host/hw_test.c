@@ -187,7 +187,7 @@ static void lost(bool leaf)
 		head = &npt_sp_of(spte)->parents;
 		spte = npt_rmap_first(*head);
 	}
-	CHECK(npt_rmap_del(head, spte), "npt_rmap_del()");
+	CHECK(npt_rmap_del(mmu, head, spte), "npt_rmap_del()");
 	npt_sp_drop_entry(mmu, npt_sp_of(spte), npt_sp_index(spte), NPT_ZAP_GUEST);
 	CHECK_EQ(*spte, 0, "the entry");
 	npt_write_unlock(&mmu->lock);
