@@ -21,10 +21,11 @@ say()
 	printf '%s: %s\n' "${prog:-lab}" "$*" >&2
 }
 
-# patience_with RELEASE: how many times longer than usual things may take on that kernel.
+# patience_with RELEASE: how many times longer than usual things may take on that kernel, or
+# while lines are counted.
 patience_with()
 {
-	case $1 in
+	case $1${NPT_COVERAGE:+-debug} in
 	*-debug)	echo 5 ;;
 	*)		echo 1 ;;
 	esac
