@@ -26,7 +26,7 @@ say()
 patience_with()
 {
 	case $1${NPT_COVERAGE:+-debug} in
-	*-debug)	echo 5 ;;
+	*-debug)	echo 10 ;;
 	*)		echo 1 ;;
 	esac
 }
