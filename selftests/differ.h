@@ -181,6 +181,7 @@ struct differ_vm {
 	const struct differ_case *c;
 	const char *name;
 	bool soft;
+	bool own_walk;		/* the processor walks the guest's tables itself */
 	int dev, vm, vcpu;
 	struct kvm_run *run;
 	size_t run_size;

@@ -9,7 +9,7 @@
  *
  * NPT_DIFFER_CASES	cases for each format (3); NPT_DIFFER_STEPS: steps of a case (2000)
  * NPT_DIFFER_SEED	the first seed (1); NPT_DIFFER_LEVELS: this format only
- * NPT_DIFFER_MODES	bits: which of these modes, from soft native on (all)
+ * NPT_DIFFER_MODES	bits: which of these modes, from soft native on (all, and all must be there)
  * NPT_DIFFER_TRACE	compare after each step, and print what it came to
  * NPT_DIFFER_LOG	where the log of a failure goes, made as short as can be
  */
@@ -51,16 +51,18 @@ static bool reserved_without_p(uint32_t error)
 	return error & D_FAULT && error & 8;
 }
 
-/* The emulated processor's own walk leaves P out where a reserved bit is set. */
-static uint32_t normal_error(uint32_t error)
+/* The emulated processor's own walk leaves P out where a reserved bit is set. Nobody else may. */
+static uint32_t normal_error(const struct differ_vm *vm, uint32_t error)
 {
-	return reserved_without_p(error) ? error | 1 : error;
+	return vm->own_walk && reserved_without_p(error) ? error | 1 : error;
 }
 
-static bool same_result(const struct run *r, const struct differ_cmd *a,
-			const struct differ_cmd *b)
+/* Did command @i end on VM @v as on the first? */
+static bool same_result(const struct run *r, unsigned int v, unsigned int i)
 {
-	if (normal_error(a->error) != normal_error(b->error))
+	const struct differ_cmd *a = &r->vm[0].cmd[i], *b = &r->vm[v].cmd[i];
+
+	if (normal_error(&r->vm[0], a->error) != normal_error(&r->vm[v], b->error))
 		return false;
 	if (a->error & D_FAULT)
 		return a->cr2 == b->cr2;
@@ -90,7 +92,7 @@ static int compare_results(struct run *r)
 		r->faults += !!(r->vm[0].cmd[i].error & D_FAULT);
 		for (v = 0; v < r->nr; v++) {
 			if (r->vm[v].cmd[i].error && r->vm[v].cmd[i].error != ~0U &&
-			    same_result(r, &r->vm[0].cmd[i], &r->vm[v].cmd[i]))
+			    same_result(r, v, i))
 				continue;
 			if (r->quiet)
 				return DIFFERENT;
@@ -247,28 +249,44 @@ static int run_steps(struct run *r)
 static uint64_t done[VMS], faults;
 static const char *names[VMS];
 
+/* All modes that are asked for must be there, and that is all if nothing is asked for. */
+static int open_modes(struct run *r)
+{
+	unsigned long modes = env_number("NPT_DIFFER_MODES", ~0UL);
+	unsigned int m;
+	int ret = 0;
+
+	for (m = 0; differ_mode(m) && !ret; m++) {
+		if (!(modes >> m & 1))
+			continue;
+		ret = differ_vm_open(&r->vm[r->nr], m, r->c);
+		if (!ret) {
+			r->nr++;
+			continue;
+		}
+		differ_vm_close(&r->vm[r->nr]);
+		if (ret > 0) {
+			printf("# %s is not there: NPT_DIFFER_MODES can leave it out\n",
+			       differ_mode(m));
+			ret = -ENODEV;
+		}
+	}
+	return ret;
+}
+
 /* SAME, DIFFERENT, or -errno. */
 static int run_case(const struct differ_case *c, bool quiet)
 {
 	struct run *r = calloc(1, sizeof(*r));
-	unsigned int m, v;
-	int ret = 0;
+	unsigned int v;
+	int ret;
 
 	if (!r)
 		return -ENOMEM;
 	r->c = c;
 	r->quiet = quiet;
 	r->trace = getenv("NPT_DIFFER_TRACE");
-	for (m = 0; differ_mode(m) && ret >= 0; m++) {
-		if (!(env_number("NPT_DIFFER_MODES", ~0UL) >> m & 1))
-			continue;
-		ret = differ_vm_open(&r->vm[r->nr], m, c);
-		if (ret)
-			differ_vm_close(&r->vm[r->nr]);
-		else
-			r->nr++;
-	}
-	ret = ret < 0 ? ret : run_steps(r);
+	ret = open_modes(r) ?: run_steps(r);
 	for (v = 0; v < r->nr; v++) {
 		done[v] += r->commands[v];
 		names[v] = r->vm[v].name;

@@ -135,6 +135,7 @@ int differ_vm_open(struct differ_vm *vm, unsigned int mode, const struct differ_
 
 	*vm = (struct differ_vm) { .c = c, .name = modes[mode].name, .vm = -1, .vcpu = -1 };
 	vm->soft = modes[mode].engine == NPT_ENGINE_SOFT;
+	vm->own_walk = !vm->soft && modes[mode].mmu == NPT_MMU_NESTED;
 	args.engine = modes[mode].engine;
 	args.mmu = modes[mode].mmu;
 	if (modes[mode].tlb)
