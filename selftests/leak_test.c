@@ -30,10 +30,17 @@
 #define HOLE (HIGH + (1UL << 30))
 #define PTE_LARGE 0x80UL
 #define NOBODY 65534
+#define SECRETS 128
 
 /* What is in the caller's buffers before a call, and on the stack of the kernel. */
 #define UNTOUCHED 0x11
 #define LEFT_OVER 0xc5
+
+/* Frames of the host that nobody may learn: the guest's memory, then tables. */
+struct secrets {
+	uint64_t hpa[SECRETS];
+	unsigned int n;
+};
 
 FIXTURE(leak) {
 	int dev, vm, vcpu;
@@ -41,7 +48,7 @@ FIXTURE(leak) {
 	struct kvm_run *run;
 	char *mem;
 	struct nlraw nl;
-	uint64_t hpa[PAGES];
+	struct secrets secrets;
 	unsigned int found;	/* secrets */
 };
 
@@ -85,17 +92,19 @@ static bool is_kernel(uint64_t v)
 	       (v >= 0xffffffff80000000 && v < 0xffffffffff000000);
 }
 
-static bool is_host(const uint64_t *hpa, uint64_t v)
+static bool is_host(const struct secrets *s, uint64_t v)
 {
+	uint64_t page = v & 0x000ffffffffff000;
 	unsigned int i;
 
-	for (i = 0; i < PAGES; i++)
-		if (hpa[i] && (v & 0x000ffffffffff000) == hpa[i])
+	/* Frame numbers too, but for those so small that anything may be one. */
+	for (i = 0; i < s->n; i++)
+		if (page == s->hpa[i] || (v >= 0x2000 && v == s->hpa[i] / PAGE))
 			return true;
 	return false;
 }
 
-static unsigned int look(const uint64_t *hpa, const char *what, const void *buf, size_t len)
+static unsigned int look(const struct secrets *hpa, const char *what, const void *buf, size_t len)
 {
 	const uint8_t *bytes = buf;
 	unsigned int found = 0;
@@ -118,7 +127,7 @@ static unsigned int look(const uint64_t *hpa, const char *what, const void *buf,
 }
 
 /* Words in hexadecimal, as text has them. */
-static unsigned int look_at_text(const uint64_t *hpa, const char *what, const char *text)
+static unsigned int look_at_text(const struct secrets *hpa, const char *what, const char *text)
 {
 	unsigned int found = 0;
 	size_t len;
@@ -156,21 +165,57 @@ GUEST static void guest_main(uint64_t hole)
 	}
 }
 
-static bool find_pages(char *mem, uint64_t *hpa)
+static void add_secret(struct secrets *s, uint64_t hpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n && s->hpa[i] != hpa; i++)
+		;
+	if (hpa && i == s->n && s->n < SECRETS)
+		s->hpa[s->n++] = hpa;
+}
+
+static bool find_pages(char *mem, struct secrets *s)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry;
 	unsigned int i;
 
 	for (i = 0; i < PAGES; i++) {
-		if (pread(fd, &entry, 8, ((uintptr_t)mem / PAGE + i) * 8) != 8)
+		if (pread(fd, &entry, 8, ((uintptr_t)mem / PAGE + i) * 8) != 8 ||
+		    !(entry >> 63))
 			break;
-		hpa[i] = (entry & ((1ULL << 55) - 1)) * PAGE;
-		if (!(entry >> 63) || !hpa[i])
-			break;
+		add_secret(s, (entry & ((1ULL << 55) - 1)) * PAGE);
 	}
 	close(fd);
-	return i == PAGES;
+	return s->n == PAGES;
+}
+
+static long explain(int vcpu, uint64_t gva, struct npt_explain *e, struct npt_walk_entry *ent)
+{
+	*e = (struct npt_explain) {
+		.size = sizeof(*e), .flags = NPT_EXPLAIN_FILL, .op = NPT_OP_READ, .gva = gva,
+		.count = NPT_WALK_MAX, .entries = (uintptr_t)ent,
+	};
+	memset(ent, UNTOUCHED, NPT_WALK_MAX * sizeof(*ent));
+	return call(vcpu, NPT_EXPLAIN, e);
+}
+
+/* Where the module's own tables lie. Root is told. */
+static bool find_tables(int vcpu, struct secrets *s)
+{
+	struct npt_walk_entry ent[NPT_WALK_MAX];
+	struct npt_explain e;
+	unsigned int i, k;
+
+	for (i = 0; i < PAGES; i++) {
+		if (explain(vcpu, HIGH + i * PAGE, &e, ent))
+			return false;
+		for (k = 0; k < e.count; k++)
+			if (ent[k].dim != NPT_DIM_GUEST)
+				add_secret(s, ent[k].address & ~(PAGE - 1));
+	}
+	return s->n > PAGES && s->n < SECRETS;
 }
 
 FIXTURE_SETUP(leak)
@@ -212,7 +257,10 @@ FIXTURE_SETUP(leak)
 	for (i = 0; i < PAGES && variant->engine == NPT_ENGINE_SOFT; i++)
 		ASSERT_EQ(0, read_virt(self->vcpu, HIGH + i * PAGE, &v, 8));
 	ASSERT_EQ(0, seteuid(0));
-	ASSERT_TRUE(find_pages(self->mem, self->hpa));
+	ASSERT_TRUE(find_pages(self->mem, &self->secrets));
+	/* A bare machine has none. */
+	if (variant->mmu != NPT_MMU_NATIVE)
+		ASSERT_TRUE(find_tables(self->vcpu, &self->secrets));
 	ASSERT_EQ(0, seteuid(NOBODY));
 }
 
@@ -229,7 +277,21 @@ FIXTURE_TEARDOWN(leak)
 	munmap(self->mem, BASE_SIZE);
 }
 
-#define LOOK(what, buf, len) (self->found += look(self->hpa, what, buf, len))
+#define LOOK(what, buf, len) (self->found += look(&self->secrets, what, buf, len))
+
+/* --- is there anything to be found? -------------------------------------------------------- */
+
+/*
+ * NPT_LEAK_POISON: the kernel was booted so that memory which nobody has written shows;
+ * then it must be so, or all that is looked for below is not there to be found.
+ */
+TEST(poison)
+{
+	if (!setting("NPT_LEAK_POISON", 0))
+		SKIP(return, "the kernel is not asked to poison memory");
+	EXPECT_EQ(1, read_number("/sys/kernel/slab/kmalloc-512/poison", ""));
+	EXPECT_EQ(1, read_number("/sys/kernel/slab/kmalloc-8k/poison", ""));
+}
 
 /* --- calls ------------------------------------------------------------------------------- */
 
@@ -298,6 +360,34 @@ TEST_F(leak, structs)
 	EXPECT_EQ(0, self->found);
 }
 
+/* Calls that make something, and what they say of it. */
+TEST_F(leak, replies)
+{
+	struct {
+		struct npt_create_vm c;
+		uint8_t rest[256];
+	} u = { .c = vm_args(variant->mmu) };
+	struct kvm_irq_level line = { .irq = 3, .level = 1 };
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	int vm;
+
+	u.c.engine = variant->engine;
+	soil_stack(self->vm, self->vcpu);
+	vm = call(self->dev, NPT_CREATE_VM, &u);
+	ASSERT_LE(0, vm);
+	EXPECT_NE(0, u.c.id);
+	LOOK("NPT_CREATE_VM", &u, sizeof(u));
+	if (variant->engine == NPT_ENGINE_SVM) {
+		ASSERT_EQ(0, call(vm, KVM_ENABLE_CAP, &cap));
+		soil_stack(self->vm, self->vcpu);
+		EXPECT_EQ(0, call(vm, KVM_IRQ_LINE_STATUS, &line));
+		EXPECT_EQ(-1, line.status);
+	}
+	LOOK("KVM_IRQ_LINE_STATUS", &line, sizeof(line));
+	close(vm);
+	EXPECT_EQ(0, self->found);
+}
+
 TEST_F(leak, lists)
 {
 	static union {
@@ -349,16 +439,6 @@ TEST_F(leak, lists)
 	EXPECT_EQ(0, self->found);
 }
 
-static long explain(int vcpu, uint64_t gva, struct npt_explain *e, struct npt_walk_entry *ent)
-{
-	*e = (struct npt_explain) {
-		.size = sizeof(*e), .flags = NPT_EXPLAIN_FILL, .op = NPT_OP_READ, .gva = gva,
-		.count = NPT_WALK_MAX, .entries = (uintptr_t)ent,
-	};
-	memset(ent, UNTOUCHED, NPT_WALK_MAX * sizeof(*ent));
-	return call(vcpu, NPT_EXPLAIN, e);
-}
-
 TEST_F(leak, explain)
 {
 	struct npt_walk_entry ent[NPT_WALK_MAX];
@@ -378,7 +458,7 @@ TEST_F(leak, explain)
 	ASSERT_EQ(0, seteuid(0));
 	for (i = 0; i < PAGES; i++) {
 		ASSERT_EQ(0, explain(self->vcpu, HIGH + i * PAGE, &e, ent));
-		seen += e.hpa && is_host(self->hpa, e.hpa);
+		seen += e.hpa && is_host(&self->secrets, e.hpa);
 	}
 	EXPECT_EQ(PAGES, seen);
 }
@@ -435,27 +515,60 @@ TEST_F(leak, run_page)
 		EXPECT_EQ(1U << KVM_EXIT_IO | 1U << KVM_EXIT_MMIO | 1U << KVM_EXIT_HLT, seen);
 }
 
+/* Ends that no guest comes to by itself. */
+TEST_F(leak, rare_exits)
+{
+	struct kvm_guest_debug step = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
+	struct kvm_guest_debug none = {};
+	struct kvm_regs regs;
+
+	if (variant->engine != NPT_ENGINE_SVM)
+		return;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_GUEST_DEBUG, &step));
+	soil_stack(self->vm, self->vcpu);
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_DEBUG, self->run->exit_reason);
+	/* Behind the end of RIP its ones look like a kernel's address. */
+	EXPECT_EQ(0xffff4ff0, self->run->debug.arch.dr6);
+	self->run->debug.arch.dr6 = 0;
+	LOOK("run page after a step", self->run, 2 * PAGE);
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_GUEST_DEBUG, &none));
+	ASSERT_EQ(0, call(self->vcpu, KVM_GET_REGS, &regs));
+	/* Nothing is mapped there, and nobody handles that. */
+	regs.rip = 0;
+	ASSERT_EQ(0, call(self->vcpu, KVM_SET_REGS, &regs));
+	soil_stack(self->vm, self->vcpu);
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
+	EXPECT_EQ(KVM_EXIT_SHUTDOWN, self->run->exit_reason);
+	LOOK("run page after a shutdown", self->run, 2 * PAGE);
+	EXPECT_EQ(0, self->found);
+}
+
 /* --- messages --------------------------------------------------------------------------------- */
 
-/* Everything that comes back, headers and padding too. The number of bytes. */
-static size_t listen_to(struct nlraw *nl, const uint64_t *hpa, const char *what,
-			unsigned int *found)
+/*
+ * Everything that comes back, headers and padding too. The number of messages, or -errno: the
+ * kernel's, or with MSG_DONTWAIT in @flags what there was until nothing more came.
+ */
+static int listen_to(struct nlraw *nl, int flags, const struct secrets *hpa, const char *what,
+		     unsigned int *found)
 {
 	static char buf[65536];
-	size_t sum = 0;
+	int messages = 0, err;
 	ssize_t n, at;
 
 	for (;;) {
-		n = recv(nl->fd, buf, sizeof(buf), 0);
+		n = recv(nl->fd, buf, sizeof(buf), flags);
 		if (n <= 0)
-			return 0;
-		sum += n;
+			return flags & MSG_DONTWAIT ? messages : -EIO;
 		*found += look(hpa, what, buf, n);
-		for (at = 0; at < n; ) {
+		for (at = 0; at < n; messages++) {
 			struct nlmsghdr *head = (void *)(buf + at);
 
+			/* Both begin with an error. */
+			memcpy(&err, NLMSG_DATA(head), sizeof(err));
 			if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE)
-				return sum;
+				return err ? err : messages;
 			at += NLMSG_ALIGN(head->nlmsg_len);
 		}
 	}
@@ -467,6 +580,7 @@ TEST_F(leak, netlink)
 		uint8_t cmd;
 		uint16_t vm, vcpu, gva, dim, flags;
 		uint32_t value;
+		bool refused;		/* to whom we are */
 		const char *name;
 	} asks[] = {
 		{ NPT_CMD_VM_GET, .flags = NLM_F_DUMP, .name = "VMs" },
@@ -478,18 +592,25 @@ TEST_F(leak, netlink)
 		{ NPT_CMD_STAT_GET, .vm = NPT_A_STAT_VM, .name = "VM's counters" },
 		{ NPT_CMD_EXPLAIN, .vm = NPT_A_EXPLAIN_VM, .vcpu = NPT_A_EXPLAIN_VCPU,
 		  .gva = NPT_A_EXPLAIN_GVA, .name = "explain" },
-		{ NPT_CMD_TABLE_GET, .vm = NPT_A_TABLE_VM, .dim = NPT_A_TABLE_DIM,
-		  .flags = NLM_F_DUMP, .value = NPT_DIM_GUEST, .name = "guest tables" },
+		{ NPT_CMD_TABLE_GET, .vm = NPT_A_TABLE_VM, .vcpu = NPT_A_TABLE_VCPU,
+		  .dim = NPT_A_TABLE_DIM, .flags = NLM_F_DUMP, .value = NPT_DIM_GUEST,
+		  .name = "guest tables" },
 		{ NPT_CMD_TABLE_GET, .vm = NPT_A_TABLE_VM, .dim = NPT_A_TABLE_DIM,
 		  .flags = NLM_F_DUMP, .value = NPT_DIM_NESTED, .name = "nested tables" },
-		{ NPT_CMD_TABLE_GET, .vm = NPT_A_TABLE_VM, .dim = NPT_A_TABLE_DIM,
-		  .flags = NLM_F_DUMP, .value = NPT_DIM_SHADOW, .name = "shadow tables" },
-		{ NPT_CMD_MONITOR_GET, .name = "monitor" },
+		{ NPT_CMD_TABLE_GET, .vm = NPT_A_TABLE_VM, .vcpu = NPT_A_TABLE_VCPU,
+		  .dim = NPT_A_TABLE_DIM, .flags = NLM_F_DUMP, .value = NPT_DIM_SHADOW,
+		  .name = "shadow tables" },
+		{ NPT_CMD_MONITOR_GET, .name = "monitor", .refused = true },
 	};
 	struct nlraw_msg m;
 	unsigned int i;
+	int heard;
 
+	/* So that there are tables of each kind. */
+	ASSERT_EQ(0, call(self->vcpu, KVM_RUN, NULL));
 	for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		if (asks[i].value == NPT_DIM_SHADOW && variant->mmu != NPT_MMU_SHADOW)
+			continue;
 		nlraw_init(&m, &self->nl, asks[i].cmd, asks[i].flags);
 		if (asks[i].vm)
 			nlraw_put_u32(&m, asks[i].vm, self->id);
@@ -500,8 +621,32 @@ TEST_F(leak, netlink)
 		if (asks[i].dim)
 			nlraw_put_u32(&m, asks[i].dim, asks[i].value);
 		ASSERT_EQ(0, nlraw_send(&self->nl, &m));
-		EXPECT_LT(16, listen_to(&self->nl, self->hpa, asks[i].name, &self->found));
+		heard = listen_to(&self->nl, 0, &self->secrets, asks[i].name, &self->found);
+		EXPECT_TRUE(asks[i].refused ? heard == -EPERM : heard >= 1) {
+			TH_LOG("%s: %d", asks[i].name, heard);
+		}
 	}
+	EXPECT_EQ(0, self->found);
+}
+
+/* A VM's life, as it is told to those who listen, and its counters at the end of it. */
+TEST_F(leak, events)
+{
+	struct npt_create_vm c = vm_args(variant->mmu);
+	int vm, vcpu;
+
+	ASSERT_EQ(0, seteuid(0));
+	ASSERT_EQ(0, nlraw_join(&self->nl, self->nl.events));
+	ASSERT_EQ(0, nlraw_join(&self->nl, self->nl.stats));
+	c.engine = variant->engine;
+	vm = call(self->dev, NPT_CREATE_VM, &c);
+	ASSERT_LE(0, vm);
+	vcpu = call_value(vm, KVM_CREATE_VCPU, 0);
+	ASSERT_LE(0, vcpu);
+	close(vcpu);
+	close(vm);
+	/* New and gone, each of the two, and a report. */
+	EXPECT_LE(5, listen_to(&self->nl, MSG_DONTWAIT, &self->secrets, "events", &self->found));
 	EXPECT_EQ(0, self->found);
 }
 
@@ -529,12 +674,15 @@ TEST_F(leak, files)
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		read_file(files[i], text, sizeof(text));
-		self->found += look_at_text(self->hpa, files[i], text);
+		EXPECT_LT(0, strlen(text)) {
+			TH_LOG("%s says nothing", files[i]);
+		}
+		self->found += look_at_text(&self->secrets, files[i], text);
 	}
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->vcpu);
 	read_file(path, text, sizeof(text));
 	EXPECT_LT(0, strlen(text));
-	self->found += look_at_text(self->hpa, path, text);
+	self->found += look_at_text(&self->secrets, path, text);
 	EXPECT_EQ(0, self->found);
 }
 
@@ -557,6 +705,7 @@ TEST_F(leak, tracepoints)
 
 TEST_F(leak, kernel_log)
 {
+	unsigned int lines = 0;
 	char line[8192];
 	int fd;
 
@@ -571,10 +720,13 @@ TEST_F(leak, kernel_log)
 		if (n < 0)
 			break;
 		line[n] = 0;
-		if (strstr(line, "npt: "))
-			self->found += look_at_text(self->hpa, "kernel's log", line);
+		if (!strstr(line, "npt: "))
+			continue;
+		lines++;
+		self->found += look_at_text(&self->secrets, "kernel's log", line);
 	}
 	close(fd);
+	EXPECT_LT(0, lines);
 	EXPECT_EQ(0, self->found);
 }
 
