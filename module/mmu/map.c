@@ -368,6 +368,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	const struct npt_format *f = mmu->map_fmt;
 	unsigned int level = leaf_level(mmu, gpa, pfn);
 	u64 rights = NPT_TLBV_U | NPT_TLBV_X, span, hpa, i, *t, leaf;
+	bool fresh;
 
 	npt_assert_write(&mmu->lock);
 	if (mmu->host->stale(mmu, pfn))
@@ -400,7 +401,8 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 		/* The notifier should have been here first. */
 		zap_leaf(mmu, t, i, level, NPT_ZAP_NOTIFIER);
 	}
-	if (!map_present(f, t[i])) {
+	fresh = !map_present(f, t[i]);
+	if (fresh) {
 		count_leaf(mmu, level, 1);
 		mmu->ctr[fills_counter[npt_level_size(level)]]++;
 		mmu->ctr[NPT_CTR_fills_demand]++;
@@ -409,7 +411,8 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	if (pfn->writable)
 		mmu->host->mark_dirty(mmu, gpa >> 12);
 	npt_trace_fill(mmu, gpa, hpa, npt_level_size(level), NPT_DIM_NESTED);
-	if (mmu->cfg.prefetch && level <= 2 && pfn->at_hand)
+	/* A leaf that was there has had its neighbours looked at. */
+	if (fresh && mmu->cfg.prefetch && level <= 2 && pfn->at_hand)
 		prefetch_group(mmu, t, level, gpa);
 	npt_flush_owed(mmu, NPT_FL_SLOT);
 	return NPT_FILL_DONE;

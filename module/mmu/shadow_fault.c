@@ -536,14 +536,21 @@ static enum build fill(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 
 /* --- the fault ------------------------------------------------------------------ */
 
+/* What the walk of before says. */
+enum known {
+	KNOWN_NOTHING,
+	KNOWN_GUEST,		/* where the guest's tables lead, but not where that page is */
+	KNOWN_ALL,
+};
+
 /* A fault on its way. */
 struct fault {
 	struct npt_walker w;
 	struct npt_walk_path path;
 	u64 gva;
 	bool has_pfn;		/* for w.fault_gpa: enter it before anything else */
-	bool walked;		/* to the end, */
-	u64 walk_seq;		/* and mmu->flush_seq since then */
+	enum known known;
+	u64 walk_seq;		/* mmu->flush_seq since then */
 	struct npt_pfn pfn;
 	enum npt_fault_outcome outcome;
 };
@@ -563,7 +570,7 @@ static void start_fault(struct npt_cpu *cpu, struct fault *t, const struct npt_w
 
 	t->gva = gva;
 	t->has_pfn = false;
-	t->walked = false;
+	t->known = KNOWN_NOTHING;
 	t->outcome = NPT_FAULT_ERROR;
 	npt_walker_start(w, cpu, asked->op, asked->user);
 	w->how = (struct npt_walk_how){ .set_ad = true, .plain = true };
@@ -595,24 +602,32 @@ static enum npt_fill enter_pfn(struct npt_cpu *cpu, struct fault *t)
  */
 static bool walk_stands(struct npt_cpu *cpu, const struct fault *t)
 {
-	return t->walked && t->walk_seq == cpu->mmu->flush_seq && path_stands(cpu, &t->w);
+	return t->known && t->walk_seq == cpu->mmu->flush_seq && path_stands(cpu, &t->w);
+}
+
+static enum npt_walk_end walk(struct npt_cpu *cpu, struct fault *t)
+{
+	enum npt_walk_end end;
+
+	if (walk_stands(cpu, t))
+		return t->known == KNOWN_ALL ? NPT_WALK_OK : npt_walk_guest_page(&t->w);
+	t->w.ad_updates = 0;
+	end = npt_walk_guest_path(&t->w, t->gva);
+	cpu->ctr[NPT_CTR_ad_updates] += t->w.ad_updates;
+	return end;
 }
 
 static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
 {
-	enum npt_walk_end end = NPT_WALK_OK;
+	enum npt_walk_end end = walk(cpu, t);
 	enum build b;
 
-	if (!walk_stands(cpu, t)) {
-		t->w.ad_updates = 0;
-		end = npt_walk_guest_path(&t->w, t->gva);
-		cpu->ctr[NPT_CTR_ad_updates] += t->w.ad_updates;
-	}
-	t->walked = false;
+	t->known = KNOWN_NOTHING;
 	switch (end) {
 	case NPT_WALK_OK:
 		b = fill(cpu, &t->w, t->gva, &t->outcome);
-		t->walked = b == BUILD_SHORT;
+		if (b == BUILD_SHORT)
+			t->known = KNOWN_ALL;
 		return b == BUILD_DONE ? STEP_DONE : STEP_AGAIN;
 	case NPT_WALK_FAULT:
 		/* As a processor drops what it cached of a page that faults. */
@@ -622,6 +637,8 @@ static enum step walk_and_fill(struct npt_cpu *cpu, struct fault *t)
 		t->outcome = NPT_FAULT_GUEST;
 		return STEP_DONE;
 	case NPT_WALK_STAGE2:
+		if (!t->w.fault_table)
+			t->known = KNOWN_GUEST;
 		return STEP_ASK;
 	default:
 		return STEP_AGAIN;

@@ -183,6 +183,15 @@ enum npt_walk_end npt_walk_guest_path(struct npt_walker *w, u64 gva)
 	return walk_guest(w, &four_levels, gva, BUILD);
 }
 
+enum npt_walk_end npt_walk_guest_page(struct npt_walker *w)
+{
+	if (w->cpu->fmt != &npt_fmt_4level)
+		return finish_page(w, &w->plain_walks, FULL);
+	if (unlikely(w->cpu->place_seq != w->cpu->mmu->flush_seq))
+		npt_forget_places(w->cpu);
+	return finish_page(w, &w->plain_walks, BUILD);
+}
+
 static __always_inline enum npt_walk_end walk_shadow(struct npt_walker *w,
 						     const struct npt_format *f,
 						     u64 root, u64 gva, const enum care care)

@@ -135,6 +135,8 @@ static __always_inline void npt_walker_init_hw(struct npt_walker *w, struct npt_
 enum npt_walk_end npt_walk_guest(struct npt_walker *w, u64 gva);
 /* The same for whoever builds shadow tables: with w->path, without caches and log. */
 enum npt_walk_end npt_walk_guest_path(struct npt_walker *w, u64 gva);
+/* ... and ended with STAGE2, but not at a table: only the page again. */
+enum npt_walk_end npt_walk_guest_page(struct npt_walker *w);
 
 /* Walk one-dimensional shadow tables from @root; w->gpa gets the hpa. */
 enum npt_walk_end npt_walk_shadow(struct npt_walker *w, const struct npt_format *f,

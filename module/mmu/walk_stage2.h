@@ -61,9 +61,13 @@ static __always_inline bool plain_map(const struct npt_mmu *mmu, u64 gpa, u64 *f
 u64 npt_find_place(struct npt_cpu *cpu, u64 gpa, u8 guest_level);
 void npt_forget_places(struct npt_cpu *cpu);
 
-/* As plain_map(), from the remembered table. */
+/*
+ * As plain_map(), from the remembered table. A leaf may lack the bits @loose, which
+ * *@frame has then. The dirty log takes the right to write from every page in turn,
+ * those of the guest's tables too.
+ */
 static __always_inline bool plain_near(struct npt_cpu *cpu, const struct npt_mmu *mmu, u64 gpa,
-				       u8 guest_level, u64 *frame)
+				       u8 guest_level, const u64 loose, u64 *frame)
 {
 	const unsigned int span = place_span(guest_level);
 	const struct npt_map_place *p = &cpu->place[guest_level];
@@ -76,10 +80,9 @@ static __always_inline bool plain_near(struct npt_cpu *cpu, const struct npt_mmu
 	}
 	if (span > 21 && !plain_step(&e, gpa, 21, mmu->plain_table))
 		return false;
-	if (!plain_step(&e, gpa, 12, mmu->plain_leaf))
-		return false;
+	plain_step(&e, gpa, 12, mmu->plain_leaf);
 	*frame = e;
-	return true;
+	return likely(!(e & ~(GENMASK_ULL(51, 12) | loose)));
 }
 
 enum npt_walk_end npt_stage2_any(struct npt_walker *w, u64 gpa, u64 want,
@@ -106,20 +109,25 @@ static __always_inline enum npt_walk_end stage2(struct npt_walker *w, u64 gpa, u
 						u32 *plain, const enum care care)
 {
 	const struct npt_mmu *mmu = w->cpu->mmu;
+	const u64 read_only = care == BUILD ? mmu->map_fmt->write : 0;
+	const u64 loose = care == BUILD ? read_only | mmu->map_fmt->dirty : 0;
 	struct npt_ntlb_val v;
 	enum npt_walk_end r;
 	u64 frame;
 
-	if (care <= BUILD ? likely(plain_near(w->cpu, mmu, gpa, guest_level, &frame)) :
+	if (care <= BUILD ? likely(plain_near(w->cpu, mmu, gpa, guest_level, loose, &frame)) :
 	    care == FULL && w->how.plain && likely(!(gpa >> mmu->gpa_bits)) &&
 	    likely(plain_map(mmu, gpa, &frame))) {
-		out->hpa = frame | (gpa & 4095);
-		out->rights = RIGHTS_ALL;
+		if (frame & read_only && want & NPT_TLBV_W)
+			goto any;
+		out->hpa = (frame & ~loose) | (gpa & 4095);
+		out->rights = frame & read_only ? RIGHTS_ALL & ~NPT_TLBV_W : RIGHTS_ALL;
 		out->size = NPT_SIZE_4K;
 		out->cost = mmu->map_fmt->levels;
 		(*plain)++;
 		return NPT_WALK_OK;
 	}
+any:
 	if (guest_level && w->how.count_stage2 && mmu->map_fmt->walk_writes)
 		want = NPT_TLBV_W;
 	r = care == LOGGED ? npt_stage2_logged(w, gpa, want, guest_level, &v) :

@@ -89,6 +89,8 @@ static int host_map(struct npt_mmu *mmu, u64 gpa, bool write, struct npt_pfn *ou
 	u64 i;
 
 	env->maps++;
+	if (env->on_map)
+		env->on_map(env, gpa);
 	if (mmu->lock.readers)
 		FAIL("map() called under the lock");
 	if (!s)

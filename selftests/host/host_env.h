@@ -49,6 +49,7 @@ struct env {
 	u64 seq;		/* grows with each invalidation */
 	unsigned long maps, kicks, zaps;
 	void (*on_kick)(struct env *env);	/* what another vCPU does before it heeds one */
+	void (*on_map)(struct env *env, u64 gpa);	/* while map() brings @gpa in */
 	struct npt_tlb_model model;
 	bool alive;		/* mmu is initialised */
 	bool may_die;		/* the MMU may give up; else that fails the test */

@@ -232,6 +232,31 @@ static void written_meanwhile(void)
 	}
 }
 
+/* Another vCPU changes the entry while its page is on the way. */
+static void write_at_map(struct env *env, u64 gpa)
+{
+	if (gpa >> 12 != PAGE_A >> 12)
+		return;
+	env->on_map = NULL;
+	late_write(env);
+}
+
+/* Where only the page lacked, the guest's tables are not walked again: but compared. */
+static void written_while_asked(void)
+{
+	struct npt_access_result res;
+	struct scene s;
+
+	open_scene(&s, false, NULL);
+	s.env.on_map = write_at_map;
+	env_access(s.cpu, X, NPT_OP_READ, false, &res);
+	CHECK_EQ(res.status, NPT_STATUS_OK, "status of the access meanwhile");
+	CHECK(!s.env.on_map, "the page was not asked for");
+	env_op(s.cpu, NPT_OP_INVLPG, X);
+	look(&s, X, NPT_OP_READ);
+	close_scene(&s);
+}
+
 static enum npt_fault_outcome fault_at(struct scene *s, u64 gva, u64 error_code, u64 *gpa)
 {
 	struct npt_hw_fault f = { .gva = gva, .error_code = error_code };
@@ -429,6 +454,7 @@ static const struct test tests[] = {
 	{ "sync.shadowed_in_tlb", shadowed_in_tlb },
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
 	{ "sync.written_meanwhile", written_meanwhile },
+	{ "sync.written_while_asked", written_while_asked },
 	{ "sync.device_page", device_page },
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
