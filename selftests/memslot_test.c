@@ -418,6 +418,33 @@ TEST_F(memslot, large_leaves)
 	munmap(mem, size);
 }
 
+/* With the log leaves are small; without it they are large again where the host's are. */
+TEST_F(memslot, log_off)
+{
+	const size_t size = 8 * MIB;
+	char *area = map_memory(size), *mem, c = 1;
+	size_t i;
+
+	ASSERT_NE(MAP_FAILED, area);
+	mem = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
+	if (madvise(mem, 2 * MIB, MADV_HUGEPAGE))
+		SKIP(return, "no transparent huge pages");
+	ASSERT_EQ(0, madvise(mem + 2 * MIB, 2 * MIB, MADV_NOHUGEPAGE));
+	memset(mem, 1, 4 * MIB);
+
+	ASSERT_EQ(0, set_slot(self->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, 4 * MIB, mem));
+	for (i = 0; i < 4 * MIB; i += PAGE)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i, &c, 1));
+	EXPECT_EQ(1024, counter(self->vm, NPT_CTR_pages_4k));
+	ASSERT_EQ(0, set_slot(self->vm, 0, 0, 0, 4 * MIB, mem));
+	EXPECT_EQ(512, counter(self->vm, NPT_CTR_pages_4k));
+	for (i = 0; i < 4 * MIB; i += PAGE)
+		ASSERT_EQ(NPT_STATUS_OK, write_virt(self->vcpu, i, &c, 1));
+	EXPECT_EQ(512, counter(self->vm, NPT_CTR_pages_4k));
+	EXPECT_EQ(1, counter(self->vm, NPT_CTR_pages_2m));
+	munmap(area, size);
+}
+
 /* As many as there may be: add, find, delete. */
 TEST_F_TIMEOUT(memslot, all_slots, 120)
 {

@@ -203,6 +203,44 @@ static unsigned int max_size(struct npt_vm *vm, const struct backing *b, u64 gfn
 	return size;
 }
 
+#define LARGE_PAGES (1ULL << (npt_size_shift(NPT_SIZE_2M) - PAGE_SHIFT))
+
+/* Small leaves from @gfn on that could be a large one? */
+static bool could_grow(struct npt_vm *vm, struct backing *b, u64 gfn)
+{
+	bool grow;
+
+	b->hva = b->slot_hva + ((gfn - b->base_gfn) << PAGE_SHIFT);
+	cond_resched();
+	if (max_size(vm, b, gfn) == NPT_SIZE_4K)
+		return false;
+	npt_read_lock(&vm->mmu.lock);
+	grow = npt_mmu_could_grow(&vm->mmu, gfn);
+	npt_read_unlock(&vm->mmu.lock);
+	return grow;
+}
+
+/*
+ * The log kept leaves small. Those that could be large now go, to be asked for again;
+ * elsewhere they are as good as any that could take their place.
+ */
+void npt_slot_grow(struct npt_vm *vm, const struct npt_slot *slot)
+{
+	u64 gfn, next, end = slot->base_gfn + slot->npages;
+	struct backing b = {
+		.base_gfn = slot->base_gfn, .npages = slot->npages,
+		.slot_hva = npt_slot_hva(slot), .flags = slot->flags,
+	};
+
+	lockdep_assert_held(&vm->mem.lock);
+	for (gfn = ALIGN(slot->base_gfn, LARGE_PAGES); gfn < end; gfn = next + LARGE_PAGES) {
+		for (next = gfn; next + LARGE_PAGES <= end && could_grow(vm, &b, next); )
+			next += LARGE_PAGES;
+		if (next > gfn)
+			npt_mmu_zap_slowly(&vm->mmu, gfn, next, NPT_ZAP_SPLIT, NPT_FL_SLOT);
+	}
+}
+
 /* As many of the @n small pages from @hva on as are there and writable. */
 static u32 quick_pages(unsigned long hva, u32 n, u64 *hpa)
 {

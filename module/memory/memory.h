@@ -71,6 +71,9 @@ struct npt_slot *npt_slot_find(struct npt_memory *mem, u64 gfn);
 /* The core's view of the host, for every VM. */
 extern const struct npt_mmu_host npt_memory_host;
 
+/* The log of @slot is off: let leaves be large again where that is of use. */
+void npt_slot_grow(struct npt_vm *vm, const struct npt_slot *slot);
+
 /* --- notifier.c --------------------------------------------------------- */
 
 /* Watch the present memory of the creator for @vm: 0 or an error. Waits for no grace period. */

@@ -218,9 +218,8 @@ static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 	slot->flags = r->flags;
 	slot->dirty = dirty;
 	change_end(vm);
-	/* The log kept leaves small: let them come back large. */
 	if (!move && !log)
-		zap_slot(vm, slot, NPT_ZAP_SPLIT);
+		npt_slot_grow(vm, slot);
 	kvfree(unused);
 	return 0;
 }

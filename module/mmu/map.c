@@ -257,6 +257,43 @@ bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 	return true;
 }
 
+/*
+ * Shadow leaves are small if the guest's pages are, whatever the map has: only where
+ * some is a piece of a larger page is there anything to be had. Of several leaves for
+ * one page one will do. Where there are none at all nothing is lost.
+ */
+static bool shadow_could_grow(struct npt_mmu *mmu, const unsigned long *heads, u64 gfn)
+{
+	bool any = false;
+	unsigned int i;
+
+	if (npt_region_shadowed(mmu, gfn))
+		return false;
+	for (i = 0; i < MAP_ENTRIES; i++) {
+		u64 *spte = npt_rmap_first(heads[i]);
+
+		if (!spte)
+			continue;
+		if (npt_sp_of(spte)->role.direct)
+			return true;
+		any = true;
+	}
+	return !any;
+}
+
+bool npt_mmu_could_grow(struct npt_mmu *mmu, u64 gfn)
+{
+	unsigned int level;
+	void *table;
+
+	npt_assert_held(&mmu->lock);
+	npt_map_leaf(mmu, gfn << 12, &level, &table);
+	if (level > 1 || !(mmu->cfg.leaf_pages & ~NPT_PAGE_4K))
+		return false;
+	return mmu->cfg.mode != NPT_MMU_SHADOW ||
+	       shadow_could_grow(mmu, npt_page_owner(table), gfn);
+}
+
 /* Largest leaf for @gpa that the host, the VM's choice and shadowed tables allow. */
 static unsigned int leaf_level(struct npt_mmu *mmu, u64 gpa, const struct npt_pfn *pfn)
 {

@@ -303,6 +303,12 @@ void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
 			enum npt_zap_reason reason, enum npt_flush_reason flush);
 
 /*
+ * Under mmu->lock: is the 2M region around @gfn mapped by small leaves, where a large
+ * one could be of use? A hint.
+ */
+bool npt_mmu_could_grow(struct npt_mmu *mmu, u64 gfn);
+
+/*
  * Under mmu->lock for writing: make leaves of [start, end) read-only and small
  * (dirty log). Before the lock is dropped npt_mmu_wrprot_end() has to follow, once
  * for any number of ranges: it flushes, if there is reason to.
