@@ -13,6 +13,7 @@
 #include <time.h>
 #include "kselftest_harness.h"
 #include "nlraw.h"
+#include "system.h"
 #include "utils.h"
 
 #define MEM_SIZE (16 * MIB)
@@ -101,7 +102,10 @@ static int explain(struct nlraw *nl, uint32_t vm, uint64_t gva, struct nlraw_ans
 	return nlraw_do(nl, &m, a, NULL, NULL);
 }
 
-/* A vCPU between slices answers: at the most one in ten may be too busy. */
+/*
+ * A vCPU between slices answers: at the most one in ten may be too busy. A look waits
+ * as long on a slow kernel, where slices take longer: there one in ten must get through.
+ */
 TEST_F_TIMEOUT(busy, explains_a_vcpu_that_works, 120)
 {
 	unsigned int busy = 0, i;
@@ -117,7 +121,7 @@ TEST_F_TIMEOUT(busy, explains_a_vcpu_that_works, 120)
 	self->stop = true;
 	pthread_join(self->thread, NULL);
 	EXPECT_EQ(0, atomic_load(&self->result));
-	EXPECT_GE(10, busy);
+	EXPECT_GE(setting("NPT_PATIENCE", 1) > 1 ? 90 : 10, busy);
 }
 
 /* Everything else at the same time, from several sockets. */
