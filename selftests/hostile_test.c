@@ -52,6 +52,7 @@ struct hostile {
 	atomic_bool stop;
 	atomic_ulong rounds[CPUS], faults;
 	atomic_long strange;	/* an errno, or another end, that nothing explains */
+	const char *left_out;	/* what could not be done here */
 };
 
 /* Reads and writes words of some pages; between rounds it asks a port. */
@@ -310,8 +311,10 @@ static void cut_file(struct hostile *h, unsigned int flags)
 
 	if (fd < 0 || ftruncate(fd, ARENA_SIZE) ||
 	    mmap(h->arena, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, fd, 0) !=
-	    h->arena)
+	    h->arena) {
+		h->left_out = flags ? "a file of huge pages" : "a file";
 		goto out;
+	}
 	let_run(h);
 	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, ARENA_SIZE);
 	let_run(h);
@@ -355,18 +358,66 @@ static void move(struct hostile *h)
 	mmap(h->arena, size, PROT_READ | PROT_WRITE, MAP_NEW, -1, 0);
 }
 
-/* Memory without struct pages that may be held (VM_PFNMAP), and the vCPU's own run page. */
+/* Memory without struct pages that may be held (VM_PFNMAP): the same everywhere. */
 static void put_device(struct hostile *h)
 {
 	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	unsigned long before = atomic_load(&h->faults), at, size = 16 * PAGE;
+	double end = now() + 10;
 
-	if (mmap(h->arena, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, fd, 0xa0000) ==
-	    MAP_FAILED)
-		mmap(h->arena, PAGE, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0xf0000);
-	mmap(h->arena + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, h->dev, 0);
-	let_run(h);
+	for (at = 0; at < ARENA_SIZE; at += size)
+		if (mmap(h->arena + at, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, fd,
+			 0xa0000) == MAP_FAILED &&
+		    mmap(h->arena + at, size, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0xf0000) ==
+		    MAP_FAILED)
+			h->left_out = "/dev/mem";
+	while (!h->left_out && atomic_load(&h->faults) == before && now() < end)
+		sched_yield();
+	if (!h->left_out && atomic_load(&h->faults) == before)
+		atomic_store(&h->strange, 5000);
 	mmap(h->arena, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_NEW, -1, 0);
 	close(fd);
+}
+
+/* A vCPU's own run page: the guest writes there what user space would. */
+static void put_run_page(struct hostile *h)
+{
+	if (mmap(h->arena, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, h->vcpu[0],
+		 0) == MAP_FAILED)
+		atomic_store(&h->strange, -errno);
+	let_run(h);
+	let_run(h);
+	mmap(h->arena, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_NEW, -1, 0);
+	h->run[0]->request_interrupt_window = 0;
+	h->run[0]->immediate_exit = 0;
+}
+
+/* What the guest can't be without: its code, its stacks, its tables. */
+static void take_base(struct hostile *h)
+{
+	static const unsigned long what[] = { CODE, STACK(0), STACK(1), ROOT, ROOT + PAGE };
+	unsigned long before = atomic_load(&h->faults);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+		char *at = h->base + what[i], *spare = map_memory(PAGE);
+
+		mprotect(at, PAGE, PROT_READ);
+		let_run(h);
+		mprotect(at, PAGE, PROT_NONE);
+		let_run(h);
+		mprotect(at, PAGE, PROT_READ | PROT_WRITE);
+		let_run(h);
+		if (mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare) != spare)
+			atomic_store(&h->strange, -errno);
+		let_run(h);
+		let_run(h);
+		if (mremap(spare, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at)
+			atomic_store(&h->strange, -errno);
+	}
+	/* Without code no guest runs. */
+	if (h->engine != NPT_ENGINE_SOFT && atomic_load(&h->faults) == before)
+		atomic_store(&h->strange, 6000);
 }
 
 /* From now on whoever touches the arena waits for an answer by the fd that is returned. */
@@ -393,8 +444,10 @@ static void unanswered(struct hostile *h, unsigned int wait_us)
 {
 	int fd = watch_arena(h);
 
-	if (fd < 0)
+	if (fd < 0) {
+		h->left_out = "userfaultfd";
 		return;
+	}
 	usleep(wait_us);
 	/* Whoever waits is woken, and finds memory without a watcher. */
 	close(fd);
@@ -437,8 +490,8 @@ static void change_slots(struct hostile *h)
 TEST_F_TIMEOUT(hostile, memory, 300)
 {
 	static void (*const what[])(struct hostile *h) = {
-		take_away, make_read_only, cut_small, move, cut_large, put_device,
-		wait_for_answer, copy_process, change_slots,
+		take_away, make_read_only, cut_small, move, cut_large, put_device, put_run_page,
+		wait_for_answer, copy_process, change_slots, take_base,
 	};
 	double end = now() + setting("NPT_HOSTILE_SECONDS", 1);
 	struct hostile *h = &self->h;
@@ -456,6 +509,9 @@ TEST_F_TIMEOUT(hostile, memory, 300)
 	stop(h);
 	EXPECT_EQ(0, atomic_load(&h->strange)) {
 		TH_LOG("after %u rounds, at deed %u", rounds, i);
+	}
+	EXPECT_EQ(NULL, h->left_out) {
+		TH_LOG("left out: %s", h->left_out);
 	}
 	EXPECT_LT(0, atomic_load(&h->faults));
 	EXPECT_TRUE(works_again(h));
