@@ -24,32 +24,68 @@ void npt_dirty_mark(struct npt_mmu *mmu, u64 gfn)
 		set_bit(gfn - slot->base_gfn, slot->dirty);
 }
 
-/* Write-protect the pages whose bits are set in [from, to) of @bits; @gfn is that of bit 0. */
-static void protect(struct npt_vm *vm, u64 gfn, const unsigned long *bits, u64 from, u64 to)
+/*
+ * Write-protect the pages whose bits are set in [from, to) of @bits; @gfn is that of bit
+ * 0. Gives the bit to go on from.
+ */
+static u64 protect(struct npt_vm *vm, u64 gfn, const unsigned long *bits, u64 from, u64 to)
 {
+	u64 until = npt_work_slice(&vm->mmu), done;
 	unsigned long start = from, end;
 
 	while ((start = find_next_bit(bits, to, start)) < to) {
 		end = find_next_zero_bit(bits, to, start);
-		npt_mmu_wrprot(&vm->mmu, gfn + start, gfn + end);
-		start = end;
+		done = npt_mmu_wrprot(&vm->mmu, gfn + start, gfn + end, until) - gfn;
+		start = done;
+		if (done < end)
+			break;
 	}
 	npt_mmu_wrprot_end(&vm->mmu);
+	/* Of a word all or nothing: a page behind may have been written again by then. */
+	return start < to ? round_down(start, BITS_PER_LONG) : to;
 }
 
-/* Move the bits [from, to) of @slot to @copy and write-protect those pages. */
-static void take_bits(struct npt_vm *vm, struct npt_slot *slot, unsigned long *copy,
-		      u64 from, u64 to)
+/* Set in @log what is set in [from, to) of @bits. */
+static void give_back(unsigned long *log, const unsigned long *bits, u64 from, u64 to)
 {
-	u64 word;
+	unsigned long bit = from;
+
+	for (; (bit = find_next_bit(bits, to, bit)) < to; bit++)
+		__set_bit(bit, log);
+}
+
+/*
+ * Move the bits [from, to) of @slot to @copy and write-protect those pages. Gives the
+ * bit to go on from: what could not be reached is as it was.
+ */
+static u64 take_bits(struct npt_vm *vm, struct npt_slot *slot, unsigned long *copy,
+		     u64 from, u64 to)
+{
+	u64 word, done;
 
 	npt_write_lock(&vm->mmu.lock);
 	for (word = from / BITS_PER_LONG; word < BITS_TO_LONGS(to); word++) {
-		copy[word] = slot->dirty[word];
+		copy[word] |= slot->dirty[word];
 		slot->dirty[word] = 0;
 	}
-	protect(vm, slot->base_gfn, copy, from, to);
+	done = protect(vm, slot->base_gfn, copy, from, to);
+	give_back(slot->dirty, copy, done, to);
 	npt_write_unlock(&vm->mmu.lock);
+	return done;
+}
+
+/* Nobody has seen them: they are still to be reported. */
+static void put_bits(struct npt_vm *vm, struct npt_slot *slot, const unsigned long *copy)
+{
+	u64 from, to;
+
+	for (from = 0; from < slot->npages; from = to) {
+		to = min_t(u64, from + NPT_DIRTY_CHUNK, slot->npages);
+		npt_write_lock(&vm->mmu.lock);
+		give_back(slot->dirty, copy, from, to);
+		npt_write_unlock(&vm->mmu.lock);
+		cond_resched();
+	}
 }
 
 static int get_log(struct npt_vm *vm, struct npt_slot *slot, void __user *to)
@@ -60,15 +96,10 @@ static int get_log(struct npt_vm *vm, struct npt_slot *slot, void __user *to)
 	copy = kvcalloc(BITS_TO_LONGS(n), sizeof(*copy), GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		return -ENOMEM;
-	for (i = 0; i < n; i += NPT_DIRTY_CHUNK) {
-		take_bits(vm, slot, copy, i, min(i + NPT_DIRTY_CHUNK, n));
-		cond_resched();
-	}
+	for (i = 0; i < n; cond_resched())
+		i = take_bits(vm, slot, copy, i, min(i + NPT_DIRTY_CHUNK, n));
 	if (copy_to_user(to, copy, BITS_TO_LONGS(n) * sizeof(*copy))) {
-		/* Nobody has seen them: they are still to be reported. */
-		npt_write_lock(&vm->mmu.lock);
-		bitmap_or(slot->dirty, slot->dirty, copy, n);
-		npt_write_unlock(&vm->mmu.lock);
+		put_bits(vm, slot, copy);
 		kvfree(copy);
 		return -EFAULT;
 	}
@@ -108,21 +139,23 @@ int npt_dirty_get(struct npt_vm *vm, const struct kvm_dirty_log *log)
 
 /*
  * Clear the bits [from, to) of @bits in the slot's log, which they begin at page
- * @first of; leave in @bits those that were set there.
+ * @first of; leave in @bits those that were set there. Gives the bit to go on from.
  */
-static void clear_bits(struct npt_vm *vm, struct npt_slot *slot, u64 first,
-		       unsigned long *bits, u64 from, u64 to)
+static u64 clear_bits(struct npt_vm *vm, struct npt_slot *slot, u64 first,
+		      unsigned long *bits, u64 from, u64 to)
 {
 	unsigned long *log = slot->dirty + first / BITS_PER_LONG;
-	u64 word;
+	u64 word, done;
 
 	npt_write_lock(&vm->mmu.lock);
 	for (word = from / BITS_PER_LONG; word < BITS_TO_LONGS(to); word++) {
 		bits[word] &= log[word];
 		log[word] &= ~bits[word];
 	}
-	protect(vm, slot->base_gfn + first, bits, from, to);
+	done = protect(vm, slot->base_gfn + first, bits, from, to);
+	give_back(log, bits, done, to);
 	npt_write_unlock(&vm->mmu.lock);
+	return done;
 }
 
 static int clear_log(struct npt_vm *vm, struct npt_slot *slot,
@@ -142,10 +175,8 @@ static int clear_log(struct npt_vm *vm, struct npt_slot *slot,
 		kvfree(bits);
 		return -EFAULT;
 	}
-	for (i = 0; i < n; i += NPT_DIRTY_CHUNK) {
-		clear_bits(vm, slot, first, bits, i, min(i + NPT_DIRTY_CHUNK, n));
-		cond_resched();
-	}
+	for (i = 0; i < n; cond_resched())
+		i = clear_bits(vm, slot, first, bits, i, min(i + NPT_DIRTY_CHUNK, n));
 	kvfree(bits);
 	return 0;
 }

@@ -35,6 +35,7 @@ struct npt_slot {
 	u64 npages;
 	u32 id;			/* KVM's number of the slot */
 	u32 flags;		/* KVM_MEM_* */
+	u64 number;		/* grows from slot to slot; const */
 	unsigned long *dirty;	/* a bit per page, NULL if not logged; bits: mmu->lock */
 };
 
@@ -45,10 +46,13 @@ struct npt_memory {
 	struct rb_root by_gfn;	/* see the head of this file */
 	struct rb_root_cached by_hva;	/* likewise */
 	u64 seq;		/* mmu->lock; grows with each change of slots */
+	u64 slots_made;		/* lock */
 	u64 manual;		/* lock; KVM_DIRTY_LOG_*: reading a log changes nothing */
 	struct npt_watch *watch;	/* the notifier of the creator's memory; const */
 	struct list_head in_watch;	/* watch's list of VMs; its lock */
 	bool released;		/* the creator has gone, and every page with it; likewise */
+	bool leaving;		/* about to leave the list, once nobody pins it; likewise */
+	atomic_t pins;		/* callbacks that let go of the list's lock meanwhile */
 };
 
 /* The address that a slot's first page has in the creator. */

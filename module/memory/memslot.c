@@ -137,6 +137,7 @@ static int slot_create(struct npt_vm *vm, const struct kvm_userspace_memory_regi
 	slot->npages = r->memory_size >> PAGE_SHIFT;
 	slot->by_hva.start = r->userspace_addr;
 	slot->by_hva.last = r->userspace_addr + r->memory_size - 1;
+	slot->number = ++mem->slots_made;
 	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		slot->dirty = dirty_alloc(mem, slot->npages);
 		if (!slot->dirty)
@@ -175,6 +176,20 @@ static int slot_delete(struct npt_vm *vm, struct npt_slot *slot)
 	return 0;
 }
 
+/* From here on a write has to fault to be seen, if it is not seen yet. */
+static void protect_slot(struct npt_vm *vm, const struct npt_slot *slot)
+{
+	u64 gfn = slot->base_gfn, end = gfn + slot->npages;
+
+	while (gfn < end) {
+		npt_write_lock(&vm->mmu.lock);
+		gfn = npt_mmu_wrprot(&vm->mmu, gfn, end, npt_work_slice(&vm->mmu));
+		npt_mmu_wrprot_end(&vm->mmu);
+		npt_write_unlock(&vm->mmu.lock);
+		cond_resched();
+	}
+}
+
 /* New flags, and perhaps another place. */
 static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 		       const struct kvm_userspace_memory_region *r)
@@ -210,14 +225,12 @@ static int slot_change(struct npt_vm *vm, struct npt_slot *slot,
 		npt_write_lock(&vm->mmu.lock);
 		slot->base_gfn = base_gfn;
 		insert_by_gfn(&vm->mem, slot);
-	} else if (log && !(vm->mem.manual & KVM_DIRTY_LOG_INITIALLY_SET)) {
-		/* From here on a write has to fault to be seen, if it is not seen yet. */
-		npt_mmu_wrprot(&vm->mmu, slot->base_gfn, slot->base_gfn + slot->npages);
-		npt_mmu_wrprot_end(&vm->mmu);
 	}
 	slot->flags = r->flags;
 	slot->dirty = dirty;
 	change_end(vm);
+	if (!move && log && !(vm->mem.manual & KVM_DIRTY_LOG_INITIALLY_SET))
+		protect_slot(vm, slot);
 	if (!move && !log)
 		npt_slot_grow(vm, slot);
 	kvfree(unused);

@@ -59,15 +59,22 @@ void npt_mmu_slots_change(struct npt_mmu *mmu)
 
 void npt_mmu_set_maxphyaddr(struct npt_mmu *mmu, u8 bits)
 {
-	npt_write_lock(&mmu->lock);
+	bool changed, done;
+
 	bits = min_t(u8, bits, mmu->gpa_bits);
-	if (bits != mmu->maxphyaddr) {
-		mmu->maxphyaddr = bits;
-		if (mmu->cfg.mode == NPT_MMU_SHADOW)
-			npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_GUEST);
-		npt_flush_owed(mmu, NPT_FL_GUEST);
-	}
+	npt_write_lock(&mmu->lock);
+	changed = bits != mmu->maxphyaddr;
+	mmu->maxphyaddr = bits;
 	npt_write_unlock(&mmu->lock);
+	if (!changed || mmu->cfg.mode != NPT_MMU_SHADOW)
+		return;
+	do {
+		npt_write_lock(&mmu->lock);
+		done = npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_GUEST, npt_work_slice(mmu));
+		npt_flush_owed(mmu, NPT_FL_GUEST);
+		npt_write_unlock(&mmu->lock);
+		npt_relax();
+	} while (!done);
 }
 
 /* --- a vCPU ------------------------------------------------------------------ */

@@ -116,7 +116,8 @@ bool npt_guest_unprotect(struct npt_cpu *cpu, u64 gpa)
 	npt_write_lock(&mmu->lock);
 	tracked = npt_gfn_tracked(mmu, gpa >> 12);
 	if (tracked) {
-		npt_shadow_zap_tables(mmu, gpa >> 12, (gpa >> 12) + 1, NPT_ZAP_GUEST);
+		npt_shadow_zap_tables(mmu, gpa >> 12, (gpa >> 12) + 1, NPT_ZAP_GUEST,
+				      ~0ULL);
 		npt_flush_owed(mmu, NPT_FL_SHADOW);
 	}
 	npt_write_unlock(&mmu->lock);

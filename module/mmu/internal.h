@@ -42,15 +42,6 @@ void npt_page_charge(struct npt_mmu *mmu, int gauge, int n);
 /* Free a page of tables once TLBs have been flushed. */
 void npt_page_free_later(struct npt_mmu *mmu, void *page);
 
-/*
- * Work done so far: leaves zapped, and other steps whose number a guest has a say in.
- * Who has much to do under the lock looks at it to let others in.
- */
-static inline u64 npt_work(const struct npt_mmu *mmu)
-{
-	return mmu->work + mmu->ctr[NPT_CTR_zaps];
-}
-
 /* --- flush.c -------------------------------------------------------------- */
 
 /* Lock held for writing: all vCPUs flush before they go on; then free what waited. */
@@ -311,8 +302,9 @@ static inline bool npt_sp_is_guest_table(const struct npt_sp *sp)
 bool npt_gfn_tracked(struct npt_mmu *mmu, u64 gfn);
 /* Is any gfn of the 2M region around @gfn a shadowed guest table? */
 bool npt_region_shadowed(struct npt_mmu *mmu, u64 gfn);
-/* Zap shadow tables made from guest tables in [start, end). */
-void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason);
+/* Zap shadow tables made from guest tables in [start, end). False: it came to @until before. */
+bool npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason,
+			   u64 until);
 /* Zap the oldest shadow tables that no vCPU has as its root, then flush. False: there were few. */
 bool npt_shadow_recycle(struct npt_mmu *mmu);
 

@@ -161,7 +161,8 @@ static void zap_leaf(struct npt_mmu *mmu, u64 *table, u64 i, unsigned int level,
 /* A zap under way: how much it may still do, and where it stopped. */
 struct zap {
 	u64 start, end;		/* gpas */
-	u64 budget;		/* leaves */
+	u64 until;		/* npt_work() at which to stop */
+	u64 pages;		/* table_pages at which to stop */
 	enum npt_zap_reason reason;
 };
 
@@ -175,6 +176,11 @@ static bool is_empty(const u64 *table)
 	return true;
 }
 
+static bool zap_goes_on(const struct npt_mmu *mmu, const struct zap *z)
+{
+	return npt_work(mmu) < z->until && mmu->ctr[NPT_CTR_table_pages] > z->pages;
+}
+
 /* Zap below @table at @level, whose first address is @base. z->start moves on. */
 static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 base,
 		      struct zap *z)
@@ -184,7 +190,8 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 	u64 i = first > base ? map_index(level, first) : 0;
 	u64 at = base + i * span;
 
-	for (; i < MAP_ENTRIES && at < z->end && z->budget; i++, at += span) {
+	mmu->work += NPT_WORK_TABLE;
+	for (; i < MAP_ENTRIES && at < z->end && zap_goes_on(mmu, z); i++, at += span) {
 		u64 e = table[i], *child;
 
 		if (!map_present(f, e)) {
@@ -193,7 +200,6 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 		}
 		if (map_is_leaf(f, level, e)) {
 			zap_leaf(mmu, table, i, level, z->reason);
-			z->budget--;
 			z->start = at + span;
 			continue;
 		}
@@ -210,14 +216,14 @@ static void zap_range(struct npt_mmu *mmu, u64 *table, unsigned int level, u64 b
 	}
 }
 
-/* Gives the gfn to go on from: @end unless the budget ran out. */
+/* Gives the gfn to go on from: @end unless it came to @until or @pages before. */
 static u64 map_zap(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason,
-		   u64 budget)
+		   u64 until, u64 pages)
 {
 	u64 limit = BIT_ULL(mmu->gpa_bits - 12);
 	struct zap z = {
 		.start = start << 12, .end = min(end, limit) << 12,
-		.budget = budget, .reason = reason,
+		.until = until, .pages = pages, .reason = reason,
 	};
 
 	if (start >= min(end, limit))
@@ -226,33 +232,58 @@ static u64 map_zap(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason 
 	return z.start < z.end ? z.start >> 12 : end;
 }
 
-/* Leaves zapped under one hold of the lock where it may be dropped. */
-#define ZAP_BUDGET 4096
+/*
+ * The map first: what it lacks no walk gets through, so that no table comes to be
+ * shadowed again behind the last step. A table whose page the map lacks may stay until
+ * then: nobody can write the page.
+ */
+bool npt_mmu_zap_slice(struct npt_mmu *mmu, struct npt_zap *z, u64 until)
+{
+	u64 before = mmu->ctr[NPT_CTR_zaps];
+	bool done = true;
+
+	npt_assert_write(&mmu->lock);
+	if (z->next < z->end) {
+		z->next = map_zap(mmu, z->next, z->end, z->reason, until, 0);
+		done = z->next >= z->end;
+	}
+	/* Where pages only change their size, tables made from them stay. */
+	if (done && mmu->cfg.mode == NPT_MMU_SHADOW && z->reason != NPT_ZAP_SPLIT)
+		done = npt_shadow_zap_tables(mmu, z->start, z->end, z->reason, until);
+	if (mmu->ctr[NPT_CTR_zaps] != before)
+		npt_trace_zap(mmu, z->start, z->end, z->reason);
+	return done;
+}
+
+void npt_mmu_zap_end(struct npt_mmu *mmu, enum npt_flush_reason flush)
+{
+	npt_assert_write(&mmu->lock);
+	npt_flush_owed(mmu, flush);
+}
 
 void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
 			enum npt_zap_reason reason, enum npt_flush_reason flush)
 {
+	struct npt_zap z = { .start = start, .next = start, .end = end, .reason = reason };
+	bool done;
+
 	do {
 		npt_write_lock(&mmu->lock);
-		if (mmu->cfg.mode == NPT_MMU_SHADOW)
-			npt_shadow_zap_tables(mmu, start, end, reason);
-		start = map_zap(mmu, start, end, reason, ZAP_BUDGET);
+		done = npt_mmu_zap_slice(mmu, &z, npt_work_slice(mmu));
 		npt_flush_owed(mmu, flush);
 		npt_write_unlock(&mmu->lock);
 		npt_relax();
-	} while (start < end);
+	} while (!done);
 }
 
 bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 		 enum npt_zap_reason reason, enum npt_flush_reason flush)
 {
-	npt_assert_write(&mmu->lock);
-	if (mmu->cfg.mode == NPT_MMU_SHADOW)
-		npt_shadow_zap_tables(mmu, start, end, reason);
-	map_zap(mmu, start, end, reason, ~0ULL);
+	struct npt_zap z = { .start = start, .next = start, .end = end, .reason = reason };
+
+	npt_mmu_zap_slice(mmu, &z, ~0ULL);
 	if (!mmu->need_flush)
 		return false;
-	npt_trace_zap(mmu, start, end, reason);
 	npt_flush_cpus(mmu, flush);
 	return true;
 }
@@ -426,7 +457,7 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	if (map_present(f, t[i]) && !map_is_leaf(f, level, t[i])) {
 		u64 base = gpa & ~(span - 1), *child = map_child(t[i]);
 		struct zap z = {
-			.start = base, .end = base + span, .budget = ~0ULL,
+			.start = base, .end = base + span, .until = ~0ULL,
 			.reason = NPT_ZAP_SPLIT,
 		};
 
@@ -455,8 +486,31 @@ enum npt_fill npt_map_fill(struct npt_mmu *mmu, struct npt_cache *c, u64 gpa,
 	return NPT_FILL_DONE;
 }
 
+/* Pages of the map to give back at a time: all, where the cap is the smallest. */
+#define RECYCLE_MAP NPT_MIN_TABLE_PAGES
+
+/* One part of the map after the other, from where the last time ended. */
+static void recycle_map(struct npt_mmu *mmu)
+{
+	u64 end = BIT_ULL(mmu->gpa_bits - 12), from, next = mmu->recycle_gfn;
+	u64 before = mmu->ctr[NPT_CTR_table_pages];
+	u64 enough = before - min_t(u64, before, RECYCLE_MAP);
+	unsigned int rounds;
+
+	for (rounds = 0; rounds < 2 && mmu->ctr[NPT_CTR_table_pages] > enough; rounds++) {
+		from = next;
+		next = map_zap(mmu, from, end, NPT_ZAP_RECYCLE, ~0ULL, enough);
+		if (mmu->cfg.mode == NPT_MMU_SHADOW)
+			npt_shadow_zap_tables(mmu, from, next, NPT_ZAP_RECYCLE, ~0ULL);
+		if (next >= end)
+			next = 0;
+	}
+	mmu->recycle_gfn = next;
+	mmu->ctr[NPT_CTR_mmu_recycled] += before - mmu->ctr[NPT_CTR_table_pages];
+}
+
 /*
- * Shadow tables go first, then the whole map; and that too if it has nearly all the
+ * Shadow tables go first, then the map; and that too if it has nearly all the
  * room. Else the few shadow tables that fit beside it would go with each fault, and
  * an instruction that needs two of them would never get both.
  */
@@ -468,14 +522,8 @@ bool npt_mmu_recycle(struct npt_mmu *mmu)
 		return true;
 	if (mmu->cfg.mode == NPT_MMU_SHADOW)
 		enough = npt_shadow_recycle(mmu);
-	if (!enough || npt_cap_reached(mmu)) {
-		u64 before = mmu->ctr[NPT_CTR_table_pages];
-
-		if (mmu->cfg.mode == NPT_MMU_SHADOW)
-			npt_shadow_zap_tables(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE);
-		map_zap(mmu, 0, ~0ULL, NPT_ZAP_RECYCLE, ~0ULL);
-		mmu->ctr[NPT_CTR_mmu_recycled] += before - mmu->ctr[NPT_CTR_table_pages];
-	}
+	if (!enough || npt_cap_reached(mmu))
+		recycle_map(mmu);
 	npt_flush_cpus(mmu, NPT_FL_RECYCLE);
 	return !npt_cap_reached(mmu);
 }
@@ -535,44 +583,49 @@ int npt_map_in(struct npt_cpu *cpu, u64 gpa, bool write, bool *spurious)
 }
 
 /* Write-protect the 4K leaves of [gfn, end), all in @table, and their shadow leaves. */
-static void wrprot_table(struct npt_mmu *mmu, u64 *table, u64 gfn, u64 end)
+static u64 wrprot_table(struct npt_mmu *mmu, u64 *table, u64 gfn, u64 end, u64 until)
 {
 	const struct npt_format *f = mmu->map_fmt;
 	unsigned long *heads = npt_page_owner(table);
 
-	for (; gfn < end; gfn++) {
+	for (; gfn < end && npt_work(mmu) < until; gfn++) {
 		u64 i = map_index(1, gfn << 12);
 
 		if (!(table[i] & f->write))
 			continue;
 		npt_entry_clear(&table[i], f->write | f->dirty);
-		if (heads)
+		mmu->work++;
+		if (heads) {
+			mmu->work += npt_rmap_length(heads[i]);
 			npt_rmap_wrprot_head(mmu, heads[i], gfn);
+		}
 		mmu->need_flush = true;
 	}
+	return gfn;
 }
 
-void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end)
+u64 npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end, u64 until)
 {
-	u64 gfn, next;
+	u64 gfn = start;
 
 	npt_assert_write(&mmu->lock);
-	for (gfn = start; gfn < end; gfn = next) {
+	while (gfn < end && npt_work(mmu) < until) {
 		unsigned int level;
 		void *table;
 		u64 *leaf = npt_map_leaf(mmu, gfn << 12, &level, &table);
 
+		mmu->work++;
 		if (level == 1) {
-			next = min(end, (gfn | (MAP_ENTRIES - 1)) + 1);
-			wrprot_table(mmu, table, gfn, next);
+			gfn = wrprot_table(mmu, table, gfn,
+					   min(end, (gfn | (MAP_ENTRIES - 1)) + 1), until);
 			continue;
 		}
-		next = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
-		if (!leaf)
-			continue;
 		/* Larger than the pages that are to be logged. */
-		zap_leaf(mmu, table, leaf - (u64 *)table, level, NPT_ZAP_SPLIT);
+		if (leaf)
+			zap_leaf(mmu, table, leaf - (u64 *)table, level, NPT_ZAP_SPLIT);
+		gfn = (gfn | (BIT_ULL(9 * (level - 1)) - 1)) + 1;
 	}
+	return min(gfn, end);
 }
 
 void npt_mmu_wrprot_end(struct npt_mmu *mmu)
@@ -605,7 +658,7 @@ bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear)
 {
 	const struct npt_format *f = mmu->map_fmt;
 	struct age a = { .clear = clear };
-	u64 gfn, next;
+	u64 gfn, next, until = npt_work_slice(mmu);
 
 	npt_assert_write(&mmu->lock);
 	for (gfn = start; gfn < end; gfn = next) {
@@ -623,8 +676,14 @@ bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear)
 				npt_entry_clear(leaf, f->accessed);
 		}
 		heads = npt_page_owner(table);
-		if (heads)
+		if (heads) {
+			mmu->work += npt_rmap_length(heads[leaf - (u64 *)table]);
 			npt_rmap_each(mmu, heads[leaf - (u64 *)table], age_spte, &a);
+		}
+		mmu->work++;
+		/* Who asks holds locks of the host's: what takes too long looks young. */
+		if (npt_work(mmu) >= until)
+			return true;
 	}
 	return a.young;
 }

@@ -137,6 +137,7 @@ struct npt_mmu {
 	u64 slots_seq;		/* grows with each change of memslots; read anywhere */
 	u32 flush_reason;	/* of the latest, enum npt_flush_reason */
 	u64 ctr[NPT_CTR_NR];	/* counters of scope vm; gauges may be read unlocked */
+	u64 recycle_gfn;	/* the map is recycled from here on, next time */
 	u64 work;		/* grows with steps that guests have a say in, see npt_work() */
 
 	/* Shadow tables; unused in other modes. */
@@ -298,7 +299,41 @@ void npt_mmu_slots_change(struct npt_mmu *mmu);
 bool npt_mmu_zap(struct npt_mmu *mmu, u64 start, u64 end,
 		 enum npt_zap_reason reason, enum npt_flush_reason flush);
 
-/* The same, taking the lock itself and letting others in between: may sleep. */
+/*
+ * How much was done so far: leaves zapped, and other steps whose number a guest has a
+ * say in. Under mmu->lock for writing; who has much to do looks at it to let others in.
+ */
+static inline u64 npt_work(const struct npt_mmu *mmu)
+{
+	return mmu->work + mmu->ctr[NPT_CTR_zaps];
+}
+
+/* Where to stop and let others in: about a millisecond from now. */
+#define NPT_WORK_SLICE 16384
+/* A table that is gone through counts as much as some leaves. */
+#define NPT_WORK_TABLE 64
+static inline u64 npt_work_slice(const struct npt_mmu *mmu)
+{
+	return npt_work(mmu) + NPT_WORK_SLICE;
+}
+
+/* A zap that is carried out in slices, during which nothing may be filled there. */
+struct npt_zap {
+	u64 start, end;		/* gfns */
+	u64 next;		/* the map is done up to here; @start at first */
+	enum npt_zap_reason reason;
+};
+
+/*
+ * Under mmu->lock for writing: go on with @z until npt_work() comes to @until. True when
+ * all is done. Before the lock is dropped npt_mmu_zap_end() has to follow, once for any
+ * number of slices.
+ */
+bool npt_mmu_zap_slice(struct npt_mmu *mmu, struct npt_zap *z, u64 until);
+void npt_mmu_zap_end(struct npt_mmu *mmu, enum npt_flush_reason flush);
+
+/* npt_mmu_zap(), taking the lock itself and letting others in between: may sleep. */
+
 void npt_mmu_zap_slowly(struct npt_mmu *mmu, u64 start, u64 end,
 			enum npt_zap_reason reason, enum npt_flush_reason flush);
 
@@ -311,12 +346,16 @@ bool npt_mmu_could_grow(struct npt_mmu *mmu, u64 gfn);
 /*
  * Under mmu->lock for writing: make leaves of [start, end) read-only and small
  * (dirty log). Before the lock is dropped npt_mmu_wrprot_end() has to follow, once
- * for any number of ranges: it flushes, if there is reason to.
+ * for any number of ranges: it flushes, if there is reason to. Stops when npt_work()
+ * comes to @until, and gives the gfn to go on from.
  */
-void npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end);
+u64 npt_mmu_wrprot(struct npt_mmu *mmu, u64 start, u64 end, u64 until);
 void npt_mmu_wrprot_end(struct npt_mmu *mmu);
 
-/* Under mmu->lock for writing: was [start, end) accessed? With @clear, forget it. */
+/*
+ * Under mmu->lock for writing: was [start, end) accessed? With @clear, forget it. True as
+ * well if that takes too long to find out.
+ */
 bool npt_mmu_age(struct npt_mmu *mmu, u64 start, u64 end, bool clear);
 
 /*

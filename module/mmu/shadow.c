@@ -271,6 +271,7 @@ void npt_sp_zap(struct npt_mmu *mmu, struct npt_sp *sp, enum npt_zap_reason reas
 	npt_assert_write(&mmu->lock);
 	if (sp->invalid)
 		return;
+	mmu->work += NPT_WORK_TABLE;
 	for (i = 0; i < 512; i++)
 		npt_sp_drop_entry(mmu, sp, i, reason);
 	unlink_parents(mmu, sp);
@@ -307,34 +308,46 @@ void npt_sp_free_zapped(struct npt_mmu *mmu)
 	}
 }
 
-static bool zap_gfn_tables(struct npt_mmu *mmu, u64 gfn, enum npt_zap_reason reason)
+/* False: there may be more, but it came to @until. */
+static bool zap_gfn_tables(struct npt_mmu *mmu, u64 gfn, enum npt_zap_reason reason, u64 until)
 {
 	struct npt_sp *sp;
 	struct hlist_node *next;
-	bool any = false;
 
-	hlist_for_each_entry_safe(sp, next, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
-		if (sp->gfn == gfn && npt_sp_is_guest_table(sp)) {
-			npt_sp_zap(mmu, sp, reason);
-			any = true;
-		}
-	return any;
+	hlist_for_each_entry_safe(sp, next, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn) {
+		if (sp->gfn != gfn || !npt_sp_is_guest_table(sp))
+			continue;
+		npt_sp_zap(mmu, sp, reason);
+		if (npt_work(mmu) >= until)
+			return false;
+	}
+	return true;
 }
 
-/* Short ranges go by the hash, long ones by the list of all tables. */
-void npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason)
+/*
+ * Short ranges go by the hash, long ones by the list of all tables: either is one look
+ * at each table, or a few.
+ */
+bool npt_shadow_zap_tables(struct npt_mmu *mmu, u64 start, u64 end, enum npt_zap_reason reason,
+			   u64 until)
 {
 	struct npt_sp *sp, *next;
 	u64 gfn;
 
-	if (end - start <= mmu->ctr[NPT_CTR_shadow_tables]) {
+	if (end - start <= min_t(u64, mmu->ctr[NPT_CTR_shadow_tables], NPT_SP_HASH_SIZE)) {
 		for (gfn = start; gfn < end; gfn++)
-			zap_gfn_tables(mmu, gfn, reason);
-		return;
+			if (!zap_gfn_tables(mmu, gfn, reason, until))
+				return false;
+		return true;
 	}
-	list_for_each_entry_safe(sp, next, &mmu->sp_active, link)
-		if (npt_sp_is_guest_table(sp) && sp->gfn >= start && sp->gfn < end)
-			npt_sp_zap(mmu, sp, reason);
+	list_for_each_entry_safe(sp, next, &mmu->sp_active, link) {
+		if (!npt_sp_is_guest_table(sp) || sp->gfn < start || sp->gfn >= end)
+			continue;
+		npt_sp_zap(mmu, sp, reason);
+		if (npt_work(mmu) >= until)
+			return false;
+	}
+	return true;
 }
 
 /*

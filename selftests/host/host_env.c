@@ -278,7 +278,7 @@ void env_clear_dirty(struct env *env, struct env_slot *s)
 	env->seq++;
 	for (u64 i = 0; i < s->npages; i++)
 		s->state[i] &= ~ENV_DIRTY;
-	npt_mmu_wrprot(&env->mmu, s->gfn, s->gfn + s->npages);
+	npt_mmu_wrprot(&env->mmu, s->gfn, s->gfn + s->npages, ~0ULL);
 	npt_mmu_wrprot_end(&env->mmu);
 	npt_write_unlock(&env->mmu.lock);
 }

@@ -294,11 +294,89 @@ static void below_the_cap(void)
 	close_guest(&g);
 }
 
+/* A slice, and what was begun when it was full: a table, or a page as often as it is mapped. */
+#define SLICE_MOST (NPT_WORK_SLICE + 16 * 512)
+
+/* What may take its time lets go of the lock: memory of many pages, tables and leaves goes. */
+static void slices(void)
+{
+	static struct guest g;
+
+	open_guest(&g, 200, 4000, 4096);
+	touch_all(&g);
+	watch_holds();
+	npt_mmu_zap_slowly(&g.env.mmu, 0, SLOT >> 12, NPT_ZAP_SLOT, NPT_FL_SLOT);
+	CHECK(longest <= SLICE_MOST, "%llu steps under the lock", (unsigned long long)longest);
+	CHECK_EQ(g.env.mmu.ctr[NPT_CTR_shadow_leaves], 0, "leaves left");
+	CHECK_EQ(g.env.mmu.ctr[NPT_CTR_pages_4k], 0, "pages left");
+	touch_all(&g);
+	longest = 0;
+	npt_mmu_set_maxphyaddr(&g.env.mmu, 40);
+	CHECK(longest <= SLICE_MOST, "%llu steps under the lock", (unsigned long long)longest);
+	CHECK_EQ(g.env.mmu.ctr[NPT_CTR_shadow_leaves], 0, "leaves left");
+	close_guest(&g);
+}
+
+/* Write-protecting stops as well, and says where. */
+static void protect_in_slices(void)
+{
+	static struct guest g;
+	struct npt_mmu *mmu = &g.env.mmu;
+	u64 gfn = 0, calls = 0;
+
+	open_guest(&g, 200, 4000, 4096);
+	touch_all(&g);
+	watch_holds();
+	longest = 0;
+	while (gfn < SLOT >> 12) {
+		npt_write_lock(&mmu->lock);
+		gfn = npt_mmu_wrprot(mmu, gfn, SLOT >> 12, npt_work_slice(mmu));
+		npt_mmu_wrprot_end(mmu);
+		npt_write_unlock(&mmu->lock);
+		calls++;
+	}
+	CHECK(calls > 1, "one hold for everything");
+	CHECK(longest <= SLICE_MOST, "%llu steps under the lock", (unsigned long long)longest);
+	for (gfn = 0; gfn < SLOT >> 12; gfn++)
+		CHECK(!map_lookup(&g.env, gfn << 12).present || !map_lookup(&g.env, gfn << 12).w,
+		      "gfn %#llx is writable", (unsigned long long)gfn);
+	close_guest(&g);
+}
+
+/* With nested tables a full cap costs a part of them, not all. */
+static void recycle_map(void)
+{
+	struct npt_mmu_config cfg = env_config(NPT_MMU_NESTED);
+	struct npt_access_result res;
+	struct env env;
+	u64 gpa;
+
+	cfg.max_table_pages = 600;
+	CHECK(!env_init(&env, &cfg, NULL), "npt_mmu_init() failed");
+	env_add_slot(&env, 0, 2ull << 30, NPT_SIZE_4K, false);
+	CHECK(!env_add_cpu(&env, NULL), "npt_cpu_init() failed");
+	watch_holds();
+	for (gpa = 0; gpa < 2ull << 30; gpa += 4096) {
+		CHECK_EQ(env_access(env.cpu[0], gpa, NPT_OP_READ, false, &res), NPT_STATUS_OK,
+			 "status");
+		test_cases++;
+	}
+	CHECK(env.mmu.ctr[NPT_CTR_mmu_recycled], "nothing was recycled");
+	CHECK(longest <= (NPT_MIN_TABLE_PAGES + 5) * (512 + NPT_WORK_TABLE),
+	      "%llu steps under the lock", (unsigned long long)longest);
+	map_check(&env);
+	laws_check(&env);
+	env_destroy_clean(&env);
+}
+
 static const struct test tests[] = {
 	{ "rmap.random_list", random_list },
 	{ "rmap.one_page", one_page },
 	{ "rmap.one_table", one_table },
 	{ "rmap.below_the_cap", below_the_cap },
+	{ "rmap.slices", slices },
+	{ "rmap.protect_in_slices", protect_in_slices },
+	{ "rmap.recycle_map", recycle_map },
 };
 
 int main(void)
