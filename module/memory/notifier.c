@@ -30,6 +30,7 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include "../compat.h"
 #include "../npt.h"
 
@@ -54,12 +55,6 @@ static struct npt_watch *to_watch(struct mmu_notifier *mn)
 	return container_of(mn, struct npt_watch, mn);
 }
 
-/*
- * What a callback does to each run of gfns that an hva range covers. Returns
- * what the kernel is told, if anybody said true.
- */
-typedef bool (*range_fn)(struct npt_mmu *mmu, u64 start, u64 end);
-
 /* The gfns of @slot behind [start, last] (hvas), which it overlaps. */
 static void slot_range(const struct npt_slot *slot, unsigned long start, unsigned long last,
 		       u64 *from, u64 *to)
@@ -82,57 +77,161 @@ static bool vm_concerned(struct npt_vm *vm, unsigned long start, unsigned long l
 	return concerned;
 }
 
-static bool vm_each_range(struct npt_vm *vm, unsigned long start, unsigned long last,
-			  range_fn fn, enum npt_counter counter)
-{
-	struct interval_tree_node *node;
-	bool any = false;
-	u64 from, to;
+/* --- zapping, in slices ------------------------------------------------------ */
 
-	/*
-	 * Most invalidations are of memory that is no guest's: don't stop
-	 * the vCPUs for those. A slot that comes between the two locks has
-	 * no page in tables yet.
-	 */
-	if (!vm_concerned(vm, start, last))
+/*
+ * How far the zap of an hva range in one VM has come. Any number of slots may have the
+ * same memory, and each takes its time, so mmu->lock is dropped between. The tree is in
+ * the order of hvas, and slots with the same one in that of their numbers: those that
+ * are added behind what was done, meanwhile, have no page of the range.
+ */
+struct range_zap {
+	unsigned long start, last;
+	unsigned long hva;	/* of the latest slot that is done */
+	u64 done;		/* its number, 0: none */
+	u64 going;		/* number of the slot under way, 0: none */
+	struct npt_zap zap;	/* of that one */
+};
+
+static bool is_behind(const struct range_zap *r, const struct npt_slot *slot)
+{
+	unsigned long hva = npt_slot_hva(slot);
+
+	return r->done && (hva < r->hva || (hva == r->hva && slot->number <= r->done));
+}
+
+/* Lock held for writing. True when the slot is done. */
+static bool zap_slot(struct npt_vm *vm, struct range_zap *r, const struct npt_slot *slot, u64 until)
+{
+	if (r->going != slot->number) {
+		slot_range(slot, r->start, r->last, &r->zap.start, &r->zap.end);
+		r->zap.next = r->zap.start;
+		r->zap.reason = NPT_ZAP_NOTIFIER;
+		r->going = slot->number;
+	}
+	if (!npt_mmu_zap_slice(&vm->mmu, &r->zap, until))
 		return false;
-	npt_write_lock(&vm->mmu.lock);
-	vm->mmu.ctr[counter]++;
+	r->hva = npt_slot_hva(slot);
+	r->done = slot->number;
+	return true;
+}
+
+/* One hold of the lock; *work grows by what was done. True when all is done. */
+static bool zap_slice(struct npt_vm *vm, struct range_zap *r, u64 *work)
+{
+	struct npt_mmu *mmu = &vm->mmu;
+	struct interval_tree_node *node;
+	u64 before, until;
+
+	npt_write_lock(&mmu->lock);
+	before = npt_work(mmu);
+	until = npt_work_slice(mmu);
+	if (!r->done && !r->going)
+		mmu->ctr[NPT_CTR_notifier_calls]++;
+	for (node = interval_tree_iter_first(&vm->mem.by_hva, r->start, r->last); node;
+	     node = interval_tree_iter_next(node, r->start, r->last)) {
+		const struct npt_slot *slot = container_of(node, struct npt_slot, by_hva);
+
+		if (is_behind(r, slot))
+			continue;
+		if (npt_work(mmu) >= until || !zap_slot(vm, r, slot, until))
+			break;
+	}
+	*work += npt_work(mmu) - before;
+	npt_mmu_zap_end(mmu, NPT_FL_NOTIFIER);
+	npt_write_unlock(&mmu->lock);
+	return !node;
+}
+
+static void zap_rest(struct npt_vm *vm, struct range_zap *r, bool may_sleep)
+{
+	u64 work = 0;
+
+	while (!zap_slice(vm, r, &work)) {
+		if (may_sleep)
+			cond_resched();
+		else
+			cpu_relax();
+	}
+}
+
+/* Let others run that the list's lock keeps from it. @vm stays on the list. */
+static void zap_unlocked(struct npt_watch *watch, struct npt_vm *vm, struct range_zap *r,
+			 bool may_sleep)
+	__releases(&watch->vms_lock)
+	__acquires(&watch->vms_lock)
+{
+	atomic_inc(&vm->mem.pins);
+	read_unlock(&watch->vms_lock);
+	zap_rest(vm, r, may_sleep);
+	if (may_sleep)
+		cond_resched();
+	read_lock(&watch->vms_lock);
+	if (atomic_dec_and_test(&vm->mem.pins))
+		wake_up_var(&vm->mem.pins);
+}
+
+static void zap_vms(struct npt_watch *watch, const struct mmu_notifier_range *range)
+{
+	bool may_sleep = mmu_notifier_range_blockable(range);
+	struct npt_vm *vm;
+	u64 work = 0;
+
+	read_lock(&watch->vms_lock);
+	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
+		struct range_zap r = { .start = range->start, .last = range->end - 1 };
+
+		/*
+		 * Most invalidations are of memory that is no guest's: don't stop
+		 * the vCPUs for those. A slot that comes between the two locks has
+		 * no page in tables yet. Who is about to leave runs nothing any more.
+		 */
+		if (vm->mem.leaving || !vm_concerned(vm, r.start, r.last))
+			continue;
+		if (!zap_slice(vm, &r, &work) || work >= NPT_WORK_SLICE) {
+			zap_unlocked(watch, vm, &r, may_sleep);
+			work = 0;
+		}
+	}
+	read_unlock(&watch->vms_lock);
+}
+
+/* --- age --------------------------------------------------------------------- */
+
+/* Lock held for writing: was the hva range used? Also true if that takes too long to find out. */
+static bool vm_age(struct npt_vm *vm, unsigned long start, unsigned long last, bool clear)
+{
+	struct npt_mmu *mmu = &vm->mmu;
+	struct interval_tree_node *node;
+	u64 from, to, until = npt_work_slice(mmu);
+	bool young = false;
+
 	for (node = interval_tree_iter_first(&vm->mem.by_hva, start, last); node;
 	     node = interval_tree_iter_next(node, start, last)) {
 		slot_range(container_of(node, struct npt_slot, by_hva), start, last, &from, &to);
-		any |= fn(&vm->mmu, from, to);
+		young |= npt_mmu_age(mmu, from, to, clear);
+		if (npt_work(mmu) >= until)
+			return true;
 	}
-	npt_write_unlock(&vm->mmu.lock);
-	return any;
+	return young;
 }
 
-static bool each_range(struct npt_watch *watch, unsigned long start, unsigned long end,
-		       range_fn fn, enum npt_counter counter)
+static bool age_vms(struct npt_watch *watch, unsigned long start, unsigned long end, bool clear)
 {
 	struct npt_vm *vm;
-	bool any = false;
+	bool young = false;
 
 	read_lock(&watch->vms_lock);
-	list_for_each_entry(vm, &watch->vms, mem.in_watch)
-		any |= vm_each_range(vm, start, end - 1, fn, counter);
+	list_for_each_entry(vm, &watch->vms, mem.in_watch) {
+		if (!vm_concerned(vm, start, end - 1))
+			continue;
+		npt_write_lock(&vm->mmu.lock);
+		vm->mmu.ctr[NPT_CTR_notifier_young]++;
+		young |= vm_age(vm, start, end - 1, clear);
+		npt_write_unlock(&vm->mmu.lock);
+	}
 	read_unlock(&watch->vms_lock);
-	return any;
-}
-
-static bool zap_range(struct npt_mmu *mmu, u64 start, u64 end)
-{
-	return npt_mmu_zap(mmu, start, end, NPT_ZAP_NOTIFIER, NPT_FL_NOTIFIER);
-}
-
-static bool age_range(struct npt_mmu *mmu, u64 start, u64 end)
-{
-	return npt_mmu_age(mmu, start, end, true);
-}
-
-static bool peek_range(struct npt_mmu *mmu, u64 start, u64 end)
-{
-	return npt_mmu_age(mmu, start, end, false);
+	return young;
 }
 
 static int watch_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
@@ -148,8 +247,7 @@ static int watch_start(struct mmu_notifier *mn, const struct mmu_notifier_range 
 		watch->end = range->end;
 	}
 	spin_unlock(&watch->lock);
-	/* Only spinning locks below: non-blockable ranges need no care. */
-	each_range(watch, range->start, range->end, zap_range, NPT_CTR_notifier_calls);
+	zap_vms(watch, range);
 	return 0;
 }
 
@@ -171,14 +269,13 @@ static void watch_end(struct mmu_notifier *mn, const struct mmu_notifier_range *
 static npt_young_t watch_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				     unsigned long start, unsigned long end)
 {
-	return each_range(to_watch(mn), start, end, age_range, NPT_CTR_notifier_young);
+	return age_vms(to_watch(mn), start, end, true);
 }
 
 static npt_young_t watch_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				    unsigned long address)
 {
-	return each_range(to_watch(mn), address, address + PAGE_SIZE, peek_range,
-			  NPT_CTR_notifier_young);
+	return age_vms(to_watch(mn), address, address + PAGE_SIZE, false);
 }
 
 /* A VM that watch_release() has not served yet, held; NULL: there is none left. */
@@ -271,6 +368,11 @@ void npt_watch_detach(struct npt_vm *vm)
 {
 	struct npt_watch *watch = vm->mem.watch;
 
+	write_lock(&watch->vms_lock);
+	vm->mem.leaving = true;
+	write_unlock(&watch->vms_lock);
+	/* A callback that is at it goes on from here to the next VM. */
+	wait_var_event(&vm->mem.pins, !atomic_read(&vm->mem.pins));
 	write_lock(&watch->vms_lock);
 	list_del(&vm->mem.in_watch);
 	write_unlock(&watch->vms_lock);
