@@ -9,7 +9,7 @@
 static u32 pages_needed(const struct npt_mmu *mmu)
 {
 	/* Below the root there are 4 tables at the most. */
-	const u32 tables = NPT_MAX_LEVELS - 1;
+	enum { tables = NPT_MAX_LEVELS - 1 };
 
 	BUILD_BUG_ON(NPT_MAX_LEVELS - 1 > NPT_CACHE_SPS || NPT_MAX_LEVELS - 1 > NPT_CACHE_RAW);
 	/* In shadow mode the lowest 3 of the map's have a companion, */
