@@ -5,6 +5,7 @@
 
 #include <linux/compiler.h>
 #include <linux/kvm.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 #include <linux/version.h>
 
@@ -79,6 +80,16 @@ typedef int npt_young_t;
 #else
 #define NPT_GUP_SPINS 1
 #endif
+
+/* One page under mmap_lock, which is not let go of: an argument that nobody used is gone. */
+static inline long npt_get_user_page(unsigned long addr, unsigned int flags, struct page **page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	return get_user_pages(addr, 1, flags, page);
+#else
+	return get_user_pages(addr, 1, flags, page, NULL);
+#endif
+}
 
 /* Callbacks around suspend have an argument, and their ops are a part of the whole. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)

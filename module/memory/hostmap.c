@@ -87,47 +87,50 @@ static struct page *quick_page(unsigned long hva)
 }
 
 /*
- * Fault  in if a userfaultfd watches it; 1: it doesn't, 0: done for now. Such a
- * file that is being closed waits for mmap_lock while the fault, which has no answer
- * any more, is to be taken again. get_user_pages() does that without ever letting go
- * of the lock, and both wait for good (until 6.15). Here it is let go in between.
+ * One try for the page at @hva: 1, -errno, or 0: again. A userfaultfd that is being
+ * closed waits for mmap_lock while a fault that it watched, which has no answer any
+ * more, is to be taken again. Until 6.15 get_user_pages() does that without ever
+ * letting go of the lock, and both wait for good. So it gets only what nobody
+ * watches, which the lock keeps so, and what takes no waiting, during which the lock
+ * goes. All else is faulted in here, with the lock let go in between.
  */
-static int watched_fault(struct mm_struct *mm, unsigned long hva, bool write)
+static long fault_once(struct mm_struct *mm, unsigned long hva, unsigned int flags,
+		       struct page **page)
 {
 	struct vm_area_struct *vma;
 	bool unlocked;
-	int ret = 1;
+	long got = 0;
+	int err = 0;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, hva);
-	if (vma && userfaultfd_armed(vma))
-		ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	if (!vma || !userfaultfd_armed(vma))
+		got = npt_get_user_page(hva, flags | FOLL_NOWAIT, page);
+	if (!got)
+		err = fixup_user_fault(mm, hva, flags & FOLL_WRITE ? FAULT_FLAG_WRITE : 0,
+				       &unlocked);
 	mmap_read_unlock(mm);
-	return ret;
+	if (got || err)
+		return got ?: err;
+	/* If what has just come is gone again, or nothing came, it is not this call's fault. */
+	got = get_user_pages_unlocked(hva, 1, page, flags | FOLL_NOFAULT);
+	return max(got, 0L);
 }
 
-/* The page at  with all faults that it takes; how many pages, or -errno. */
+/* The page at @hva with all faults that it takes; 1, or -errno. */
 static long fault_page(unsigned long hva, unsigned int flags, struct page **page)
 {
 	long got;
-	int ret;
 
-	while (NPT_GUP_SPINS) {
-		ret = watched_fault(current->mm, hva, flags & FOLL_WRITE);
-		if (ret < 0)
-			return ret;
-		if (ret)
-			break;
-		/* What has just come may be gone again. */
-		got = get_user_pages_unlocked(hva, 1, page, flags | FOLL_NOFAULT);
-		if (got == 1)
-			return got;
+	if (!NPT_GUP_SPINS)
+		return get_user_pages_unlocked(hva, 1, page, flags);
+	while (!(got = fault_once(current->mm, hva, flags, page))) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	return get_user_pages_unlocked(hva, 1, page, flags);
+	return got;
 }
 
 static int slow_page(unsigned long hva, bool write, struct page **page)
