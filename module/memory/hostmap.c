@@ -118,14 +118,31 @@ static long fault_once(struct mm_struct *mm, unsigned long hva, unsigned int fla
 	return max(got, 0L);
 }
 
-/* The page at @hva with all faults that it takes; 1, or -errno. */
+/*
+ * The page at @hva with all faults that it takes; 1, or -errno. As a rule one fault is
+ * it, and then the page is there for whoever asks without a lock: get_user_pages() looks
+ * for it before as well as after, under the lock.
+ */
 static long fault_page(unsigned long hva, unsigned int flags, struct page **page)
 {
+	struct mm_struct *mm = current->mm;
+	bool unlocked;
 	long got;
 
+	if (flags & FOLL_WRITE) {
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		got = fixup_user_fault(mm, hva, FAULT_FLAG_WRITE, &unlocked);
+		mmap_read_unlock(mm);
+		if (got)
+			return got;
+		*page = quick_page(hva);
+		if (*page)
+			return 1;
+	}
 	if (!NPT_GUP_SPINS)
 		return get_user_pages_unlocked(hva, 1, page, flags);
-	while (!(got = fault_once(current->mm, hva, flags, page))) {
+	while (!(got = fault_once(mm, hva, flags, page))) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
