@@ -97,7 +97,7 @@ void npt_cpu_flush_async(struct npt_cpu *cpu, const struct npt_pending_flush *f)
 	struct npt_mmu *mmu = cpu->mmu;
 
 	npt_write_lock(&mmu->lock);
-	npt_shadow_sync_all(mmu);
+	npt_shadow_sync_tables(mmu);
 	if (cpu->nr_pending == NPT_PENDING_FLUSHES) {
 		/* Too many to remember: one flush of everything serves them all. */
 		cpu->pending[0] = (struct npt_pending_flush){ .reason = f->reason };

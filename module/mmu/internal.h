@@ -312,7 +312,6 @@ bool npt_shadow_recycle(struct npt_mmu *mmu);
 void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len);
 /* Let the tables of @gfn go out of sync; false if they may not. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn);
-void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp);
 /* A guest table as it is in memory now, and what leaves in it are like. */
 struct npt_guest_table {
 	const struct npt_format *f;
@@ -330,9 +329,13 @@ bool npt_guest_table(struct npt_mmu *mmu, const struct npt_sp *sp, struct npt_gu
  */
 bool npt_guest_leaf(const struct npt_guest_table *t, const struct npt_sp *sp, unsigned int i,
 		    u64 *gfn, u64 *rights);
-/* Bring every table back in step. Lock held for writing. The first leaves the flush owed. */
+/*
+ * Bring every table back in step, or those of @gfn, with the flush that it takes: until
+ * then another vCPU may still write them. Lock held for writing. Leaves that went may be
+ * in TLBs.
+ */
 void npt_shadow_sync_tables(struct npt_mmu *mmu);
-void npt_shadow_sync_all(struct npt_mmu *mmu);
+void npt_shadow_sync_gfn(struct npt_mmu *mmu, u64 gfn);
 /* Before an INVLPG of @gva, or a flush, takes effect. Take the lock. */
 void npt_shadow_sync_addr(struct npt_cpu *cpu, u64 gva);
 /* The first of these with the lock held for writing. */

@@ -119,23 +119,13 @@ static struct npt_sp *new_sp(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn,
 	return sp;
 }
 
-/* Guest tables of @gfn that are out of sync must not be trusted any more. */
-static void sync_gfn(struct npt_mmu *mmu, u64 gfn)
-{
-	struct npt_sp *sp;
-
-	hlist_for_each_entry(sp, &mmu->sp_by_gfn[npt_sp_hash(gfn)], by_gfn)
-		if (sp->gfn == gfn && npt_sp_is_guest_table(sp) && sp->unsync)
-			npt_shadow_sync_sp(mmu, sp);
-}
-
 struct npt_sp *npt_sp_get(struct npt_mmu *mmu, struct npt_cache *c, u64 gfn, union npt_role role)
 {
 	struct npt_sp *sp;
 
 	npt_assert_write(&mmu->lock);
 	if (npt_role_is_guest_table(role))
-		sync_gfn(mmu, gfn);
+		npt_shadow_sync_gfn(mmu, gfn);
 	sp = sp_find(mmu, gfn, role);
 	if (sp) {
 		/*

@@ -455,14 +455,12 @@ static bool path_stands(const struct npt_cpu *cpu, const struct npt_walker *w)
 /*
  * A table that was just shadowed, or synced, can't be written unseen from now on:
  * once every vCPU has flushed. What it was when the walk read it may have been
- * changed until then, and nobody would ever tell.
+ * changed until then, and nobody would ever tell. @seq: of flushes when it was read.
  */
-static bool tables_hold(struct npt_cpu *cpu, const struct npt_walker *w)
+static bool tables_hold(struct npt_cpu *cpu, const struct npt_walker *w, u64 seq)
 {
-	if (likely(!cpu->mmu->need_flush))
-		return true;
-	npt_flush_cpus(cpu->mmu, NPT_FL_SHADOW);
-	return path_stands(cpu, w);
+	npt_flush_owed(cpu->mmu, NPT_FL_SHADOW);
+	return likely(cpu->mmu->flush_seq == seq) || path_stands(cpu, w);
 }
 
 /* What becomes of building. */
@@ -482,8 +480,8 @@ static enum build build_path(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 	const struct npt_format *f = npt_cpu_shadow_format(cpu);
 	struct npt_sp *sp = cpu->shadow_root;
 	union npt_role base = base_role(cpu);
+	u64 gfn, old, seq = cpu->mmu->flush_seq;
 	unsigned int l;
-	u64 gfn, old;
 
 	*linked = false;
 	for (l = f->levels; ; l--) {
@@ -506,7 +504,7 @@ static enum build build_path(struct npt_cpu *cpu, struct npt_walker *w, u64 gva,
 		*linked |= *entry != old;
 	}
 	*at = sp;
-	return tables_hold(cpu, w) ? BUILD_DONE : BUILD_LATE;
+	return tables_hold(cpu, w, seq) ? BUILD_DONE : BUILD_LATE;
 }
 
 /* Build the way to the page that @w found and its leaf. Lock held for writing. */

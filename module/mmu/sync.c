@@ -171,13 +171,24 @@ static bool leaf_agrees(const struct npt_guest_table *t, const struct npt_sp *sp
 	return !(spte & s->global) == !(guest & NPT_TLBV_G);
 }
 
-void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
+/* Nobody may write the table behind @sp unseen, from the next flush on. */
+static void protect(struct npt_mmu *mmu, struct npt_sp *sp)
+{
+	if (npt_rmap_wrprot(mmu, sp->gfn) || mmu->tlbs_dirty)
+		mmu->need_flush = true;
+}
+
+/*
+ * Throw out what doesn't follow from the guest's table any more. Only once all vCPUs
+ * have flushed: what one of them writes behind the comparison would never be told of,
+ * nor found by an INVLPG, as the table is in sync from here on.
+ */
+static void compare(struct npt_mmu *mmu, struct npt_sp *sp)
 {
 	bool readable;
 	unsigned int i;
 	struct npt_guest_table t;
 
-	npt_assert_write(&mmu->lock);
 	readable = npt_guest_table(mmu, sp, &t);
 	for (i = 0; i < 512; i++)
 		if (sp->spt[i] && (!readable || !leaf_agrees(&t, sp, i)))
@@ -186,24 +197,41 @@ void npt_shadow_sync_sp(struct npt_mmu *mmu, struct npt_sp *sp)
 	list_del(&sp->unsync_link);
 	mmu->ctr[NPT_CTR_mmu_unsync]--;
 	mmu->ctr[NPT_CTR_mmu_unsync_sync]++;
-	if (npt_rmap_wrprot(mmu, sp->gfn) || mmu->tlbs_dirty)
-		mmu->need_flush = true;
+}
+
+static bool concerns(const struct npt_sp *sp, const u64 *gfn)
+{
+	return !gfn || sp->gfn == *gfn;
+}
+
+/* All tables, or those of one gfn. */
+static void sync_tables(struct npt_mmu *mmu, const u64 *gfn)
+{
+	struct npt_sp *sp, *next;
+	bool any = false;
+
+	npt_assert_write(&mmu->lock);
+	list_for_each_entry(sp, &mmu->sp_unsync, unsync_link)
+		if (concerns(sp, gfn)) {
+			protect(mmu, sp);
+			any = true;
+		}
+	if (!any)
+		return;
+	npt_flush_owed(mmu, NPT_FL_SHADOW);
+	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link)
+		if (concerns(sp, gfn))
+			compare(mmu, sp);
 }
 
 void npt_shadow_sync_tables(struct npt_mmu *mmu)
 {
-	struct npt_sp *sp, *next;
-
-	npt_assert_write(&mmu->lock);
-	list_for_each_entry_safe(sp, next, &mmu->sp_unsync, unsync_link)
-		npt_shadow_sync_sp(mmu, sp);
+	sync_tables(mmu, NULL);
 }
 
-void npt_shadow_sync_all(struct npt_mmu *mmu)
+void npt_shadow_sync_gfn(struct npt_mmu *mmu, u64 gfn)
 {
-	npt_shadow_sync_tables(mmu);
-	/* Writable TLB entries of the tables must go. */
-	npt_flush_owed(mmu, NPT_FL_SHADOW);
+	sync_tables(mmu, &gfn);
 }
 
 void npt_shadow_flush_begins(struct npt_mmu *mmu)
@@ -211,7 +239,7 @@ void npt_shadow_flush_begins(struct npt_mmu *mmu)
 	if (mmu->cfg.mode != NPT_MMU_SHADOW || !READ_ONCE(mmu->ctr[NPT_CTR_mmu_unsync]))
 		return;
 	npt_write_lock(&mmu->lock);
-	npt_shadow_sync_all(mmu);
+	npt_shadow_sync_tables(mmu);
 	npt_write_unlock(&mmu->lock);
 }
 

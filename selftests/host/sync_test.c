@@ -257,6 +257,31 @@ static void written_while_asked(void)
 	close_scene(&s);
 }
 
+/*
+ * Another vCPU writes an entry of a table that is being synced, as long as its TLB lets
+ * it. What it has written counts from its own INVLPG on, though the table is in sync.
+ */
+static void written_while_synced(void)
+{
+	struct npt_cpu *other;
+	struct scene s;
+
+	open_scene(&s, true, NULL);
+	CHECK(!env_add_cpu(&s.env, NULL), "npt_cpu_init() failed");
+	other = s.env.cpu[1];
+	CHECK(!npt_cpu_set_regs(other, &s.cpu->regs), "set_regs");
+	look(&s, X, NPT_OP_READ);
+	change(&s, TABLE, LEAF + 1, PAGE_B | KERNEL);
+	must_be_unsync(&s);
+	s.env.on_kick = late_write;
+	env_op(other, NPT_OP_FLUSH, 0);
+	CHECK(!s.env.on_kick, "nobody was kicked");
+	CHECK_EQ(s.env.mmu.ctr[NPT_CTR_mmu_unsync], 0, "tables out of sync");
+	env_op(s.cpu, NPT_OP_INVLPG, X);
+	look(&s, X, NPT_OP_READ);
+	close_scene(&s);
+}
+
 static enum npt_fault_outcome fault_at(struct scene *s, u64 gva, u64 error_code, u64 *gpa)
 {
 	struct npt_hw_fault f = { .gva = gva, .error_code = error_code };
@@ -457,6 +482,7 @@ static const struct test tests[] = {
 	{ "sync.shadowed_in_stale_tlb", shadowed_in_stale_tlb },
 	{ "sync.written_meanwhile", written_meanwhile },
 	{ "sync.written_while_asked", written_while_asked },
+	{ "sync.written_while_synced", written_while_synced },
 	{ "sync.device_page", device_page },
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
