@@ -83,6 +83,7 @@ static void control_registers(void)
 static void machine_status(void)
 {
 	uint64_t cr0 = read_cr0(), r = 0;
+	uint16_t word[2] = { 0, 0x1234 };
 
 	asm volatile("smsw %0" : "=r" (r));
 	check((r & 0xffff) == (cr0 & 0xffff), "SMSW: 0x%lx", r);
@@ -90,6 +91,13 @@ static void machine_status(void)
 	check(read_cr0() == (cr0 | CR0_TS), "LMSW: CR0 0x%lx", read_cr0());
 	asm volatile("clts");
 	check(read_cr0() == (cr0 & ~CR0_TS), "CLTS: CR0 0x%lx", read_cr0());
+	/* In memory it has two bytes, whatever the operand's size. */
+	asm volatile("smsw %0" : "=m" (word[0]));
+	check(word[0] == (cr0 & 0xffff & ~CR0_TS) && word[1] == 0x1234, "SMSW: 0x%x 0x%x",
+	      word[0], word[1]);
+	word[0] = (cr0 & 0xf & ~1ull) | CR0_TS;
+	asm volatile("lmsw %0" : : "m" (word[0]));
+	check(read_cr0() == (cr0 | CR0_TS), "LMSW: CR0 0x%lx", read_cr0());
 	write_cr0(cr0);
 }
 

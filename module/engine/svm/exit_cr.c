@@ -139,9 +139,16 @@ static u64 get_cr(struct npt_vcpu *vcpu, unsigned int cr)
 #define OP_MOV_TO_CR	0x22
 
 /* LMSW sets PE but does not clear it; it has four bits (APM vol. 3, LMSW). */
+static int load_msw(struct npt_vcpu *vcpu, u16 msw)
+{
+	return set_cr0(vcpu, (vcpu->cpu.regs.cr0 & ~0xeULL) | (msw & 0xf));
+}
+
 static int on_msw(struct npt_vcpu *vcpu, const struct npt_insn *insn, bool write)
 {
 	u64 cr0 = vcpu->cpu.regs.cr0;
+	u16 msw = cr0;
+	int ret;
 
 	if (insn->map != NPT_MAP_0F)
 		return svm_undefined(vcpu);
@@ -150,10 +157,12 @@ static int on_msw(struct npt_vcpu *vcpu, const struct npt_insn *insn, bool write
 	if (insn->opcode != OP_SYSTEM)
 		return svm_undefined(vcpu);
 	npt_vcpu_pull(vcpu);
-	if (insn->mem)
-		return npt_emulate(vcpu, NULL);
+	if (insn->mem && !npt_memory_operand(vcpu, insn, &msw, sizeof(msw), !write, &ret))
+		return ret;
 	if (write)
-		return set_cr0(vcpu, (cr0 & ~0xeULL) | (*svm_gpr(vcpu, insn->rm) & 0xf));
+		return load_msw(vcpu, insn->mem ? msw : *svm_gpr(vcpu, insn->rm));
+	if (insn->mem)
+		return svm_skip(vcpu);
 	switch (insn->osize) {
 	case 2:
 		*(u16 *)svm_gpr(vcpu, insn->rm) = cr0;

@@ -51,6 +51,13 @@ struct npt_emul_hint {
  * the instruction's bytes. @hint NULL: nothing is known.
  */
 int npt_emulate(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint);
+/*
+ * Read or write @len bytes at the memory operand of @insn, the instruction at CS:RIP, for
+ * whoever carries it out. False: that can't be, and *ret is to be returned as npt_emulate()
+ * does; a device's memory exits to user space. Registers pulled.
+ */
+bool npt_memory_operand(struct npt_vcpu *vcpu, const struct npt_insn *insn, void *buf, u32 len,
+			bool write, int *ret);
 
 /*
  * IN, OUT, INS, OUTS: KVM_EXIT_IO with the data in vcpu->pio. Rights to the

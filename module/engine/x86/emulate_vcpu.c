@@ -10,6 +10,7 @@
 #include "alu.h"
 #include "emulate_vcpu.h"
 #include "fpu.h"
+#include "operand.h"
 #include "state.h"
 
 /* Elements of a repeated instruction before the guest is entered again. */
@@ -460,6 +461,60 @@ bool npt_emul_fetch(struct npt_vcpu_emul *v, u8 *bytes, u32 *n, int *ret)
 		npt_exit_emulation(v->vcpu->run, bytes, *n);
 		*ret = 0;
 	}
+	return false;
+}
+
+/* --- operands of instructions that are carried out elsewhere -------------- */
+
+static enum npt_emul_end no_mmio_read(struct npt_emul *e, u64 gpa, void *buf, u32 len)
+{
+	return NPT_EMUL_UNKNOWN;
+}
+
+static enum npt_emul_end no_mmio_write(struct npt_emul *e, u64 gpa, const void *buf, u32 len)
+{
+	return NPT_EMUL_UNKNOWN;
+}
+
+const struct npt_emul_ops npt_memory_ops = {
+	.access = npt_emul_access,
+	.read = npt_emul_mem_read,
+	.write = npt_emul_mem_write,
+	.exchange = npt_emul_exchange,
+	.mmio_read = no_mmio_read,
+	.mmio_write = no_mmio_write,
+	.xmm = npt_emul_xmm,
+};
+
+int npt_emul_outside(struct npt_vcpu_emul *v, enum npt_emul_end end)
+{
+	u8 bytes[NPT_INSN_MAX];
+	int ret;
+	u32 n;
+
+	if (end != NPT_EMUL_UNKNOWN)
+		return npt_emul_failed(v, end);
+	if (!npt_emul_fetch(v, bytes, &n, &ret))
+		return ret;
+	npt_exit_emulation(v->vcpu->run, bytes, n);
+	return 0;
+}
+
+bool npt_memory_operand(struct npt_vcpu *vcpu, const struct npt_insn *insn, void *buf, u32 len,
+			bool write, int *ret)
+{
+	struct npt_vcpu_emul v;
+	enum npt_emul_end end;
+	u64 off;
+
+	npt_emul_begin(&v, vcpu, &npt_memory_ops);
+	v.e.insn = *insn;
+	off = npt_emul_offset(&v.e, 0);
+	end = write ? npt_emul_write(&v.e, insn->seg, off, buf, len) :
+		      npt_emul_read(&v.e, insn->seg, off, buf, len);
+	if (!end)
+		return true;
+	*ret = npt_emul_outside(&v, end);
 	return false;
 }
 

@@ -32,10 +32,15 @@ int npt_emulate_again(struct npt_vcpu *vcpu, const struct npt_emul_hint *hint, c
 		      u32 n);
 /* A step ended as FAULT, ERROR or RETRY. */
 int npt_emul_failed(struct npt_vcpu_emul *v, enum npt_emul_end end);
+/* Of an instruction that is carried out elsewhere: the same, and UNKNOWN too. */
+int npt_emul_outside(struct npt_vcpu_emul *v, enum npt_emul_end end);
 /* KVM_EXIT_DEBUG for a single step. */
 void npt_exit_step(struct npt_vcpu *vcpu);
 /* Linear address of the next instruction. */
 u64 npt_linear_rip(const struct npt_vcpu *vcpu);
+
+/* For those: nothing comes from, or goes to, a device's memory (UNKNOWN). */
+extern const struct npt_emul_ops npt_memory_ops;
 
 /* Members of struct npt_emul_ops. */
 enum npt_emul_end npt_emul_access(struct npt_emul *e, u64 lin, u8 op, void *buf, u32 len,

@@ -32,27 +32,6 @@ static void exit_io(struct npt_vcpu *vcpu, const struct npt_io *io, u32 count)
 
 /* --- strings ------------------------------------------------------------ */
 
-/* A port's data never comes from, or goes to, a device's memory here. */
-static enum npt_emul_end no_mmio_read(struct npt_emul *e, u64 gpa, void *buf, u32 len)
-{
-	return NPT_EMUL_UNKNOWN;
-}
-
-static enum npt_emul_end no_mmio_write(struct npt_emul *e, u64 gpa, const void *buf, u32 len)
-{
-	return NPT_EMUL_UNKNOWN;
-}
-
-static const struct npt_emul_ops io_ops = {
-	.access = npt_emul_access,
-	.read = npt_emul_mem_read,
-	.write = npt_emul_mem_write,
-	.exchange = npt_emul_exchange,
-	.mmio_read = no_mmio_read,
-	.mmio_write = no_mmio_write,
-	.xmm = npt_emul_xmm,
-};
-
 /* The memory side of a string instruction. */
 struct string {
 	struct npt_vcpu_emul v;
@@ -160,26 +139,12 @@ static enum npt_emul_end transfer(struct string *s)
 
 static void string_begin(struct string *s, struct npt_vcpu *vcpu, const struct npt_io *io)
 {
-	npt_emul_begin(&s->v, vcpu, &io_ops);
+	npt_emul_begin(&s->v, vcpu, &npt_memory_ops);
 	s->io = io;
 	s->down = vcpu->regs.rflags & X86_EFLAGS_DF;
 	s->seg = io->in ? NPT_SEG_ES : io->seg;
 	s->off = npt_emul_address(&s->v.e, io->in ? NPT_RDI : NPT_RSI, io->asize);
 	s->count = 1;
-}
-
-static int string_failed(struct string *s, enum npt_emul_end end)
-{
-	u8 bytes[NPT_INSN_MAX];
-	int ret;
-	u32 n;
-
-	if (end != NPT_EMUL_UNKNOWN)
-		return npt_emul_failed(&s->v, end);
-	if (!npt_emul_fetch(&s->v, bytes, &n, &ret))
-		return ret;
-	npt_exit_emulation(s->v.vcpu->run, bytes, n);
-	return 0;
 }
 
 /*
@@ -221,7 +186,7 @@ static int string_complete(struct npt_vcpu *vcpu, const struct npt_pio *pio)
 		end = transfer(&s);
 		if (end) {
 			keep(vcpu, pio, &s);
-			return string_failed(&s, end);
+			return npt_emul_outside(&s.v, end);
 		}
 	}
 	by = (s64)s.count * io->size;
@@ -264,7 +229,7 @@ static int string_io(struct npt_vcpu *vcpu, const struct npt_io *io)
 	if (!end)
 		end = io->in ? may_write(&s) : transfer(&s);
 	if (end)
-		return string_failed(&s, end);
+		return npt_emul_outside(&s.v, end);
 	exit_io(vcpu, &decoded, s.count);
 	return 0;
 }
