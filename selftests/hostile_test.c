@@ -714,15 +714,18 @@ static void *scribble(void *arg)
 {
 	struct hostile *h = arg;
 	const uint64_t valid = offsetof(struct kvm_run, kvm_valid_regs) / 8;
+	const uint64_t cr8 = offsetof(struct kvm_run, cr8) / 8;
 	volatile uint64_t *word = (uint64_t *)h->run[0];
 	uint64_t seed = 1, i, v;
 
 	while (!atomic_load(&h->stop)) {
 		for (i = 0; i < 2 * PAGE / 8; i++) {
 			v = random_of(&seed) << 32 | random_of(&seed);
-			/* What is refused at once tells nothing: often a set of known bits. */
+			/* What is refused at once tells nothing: often what is known. */
 			if (i == valid || i == valid + 1)
 				v = v & 1 ? 0 : v >> 8 & 7;
+			else if (i == cr8)
+				v = v >> 8 & 31;
 			word[i] = v;
 		}
 		h->run[0]->immediate_exit = 0;
