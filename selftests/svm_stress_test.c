@@ -251,6 +251,21 @@ static int make_vcpu(struct machine *m, unsigned int v)
 	return set_state(m, v);
 }
 
+static volatile uint64_t *word(char *mem, uint64_t page, unsigned int i)
+{
+	return (uint64_t *)(mem + page * PAGE) + i;
+}
+
+static void tag_pages(char *mem, uint64_t pages)
+{
+	uint64_t page;
+	unsigned int i;
+
+	for (page = 0; page < pages; page++)
+		for (i = 0; i < VCPUS + 1; i++)
+			*word(mem, page, i) = TAG;
+}
+
 static bool machine_make(struct machine *m, unsigned int mmu)
 {
 	struct npt_create_vm c = vm_args(mmu);
@@ -268,6 +283,8 @@ static bool machine_make(struct machine *m, unsigned int mmu)
 	if (m->vm < 0 || !m->base || !m->arena || !m->victims || !m->passing)
 		return false;
 	guest_code_copy(m->base + CODE);
+	/* A slot that moves may be read where it was not there yet to be written. */
+	tag_pages(m->passing, PASSING_PAGES);
 	if (set_slot(m->vm, SLOT_BASE, 0, 0, BASE_SIZE, m->base) ||
 	    set_slot(m->vm, SLOT_ARENA, 0, ARENA, ARENA_SIZE, m->arena) ||
 	    set_slot(m->vm, SLOT_VICTIMS, 0, VICTIMS, VICTIM_PAGES * PAGE, m->victims) ||
@@ -436,21 +453,6 @@ static void wait_for_guest(struct trouble *t)
 	       !atomic_load(&t->m->ended))
 		/* Whoever waits for a vCPU must not keep its processor. */
 		usleep(200);
-}
-
-static volatile uint64_t *word(char *mem, uint64_t page, unsigned int i)
-{
-	return (uint64_t *)(mem + page * PAGE) + i;
-}
-
-static void tag_pages(char *mem, uint64_t pages)
-{
-	uint64_t page;
-	unsigned int i;
-
-	for (page = 0; page < pages; page++)
-		for (i = 0; i < VCPUS + 1; i++)
-			*word(mem, page, i) = TAG;
 }
 
 static bool still_tagged(char *mem, uint64_t pages)
