@@ -451,8 +451,7 @@ static void wait_for_guest(struct trouble *t)
 
 	while (box->rounds == before && !atomic_load(&t->m->stop) &&
 	       !atomic_load(&t->m->ended))
-		/* Whoever waits for a vCPU must not keep its processor. */
-		usleep(200);
+		sched_yield();
 }
 
 static bool still_tagged(char *mem, uint64_t pages)
