@@ -15,7 +15,7 @@ boot()
 {
 	local code=0
 
-	"$here/lab/run" --no-insmod --smp 2 --extra "$dir" --timeout 300 -- \
+	"$here/lab/run" --no-insmod --spare-cpu --smp 2 --extra "$dir" --timeout 300 -- \
 		sh /extra/guests_inside "$@" || code=$?
 	case $1:$code in
 	*:0|*:1)	;;

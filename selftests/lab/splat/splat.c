@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Makes the kernel complain on demand, to prove that the lab hears it. */
 #include <linux/bug.h>
+#include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -34,6 +36,15 @@ static void oops(void)
 
 	OPTIMIZER_HIDE_VAR(nowhere);
 	WRITE_ONCE(*nowhere, 1);
+}
+
+/* A file that nobody will ever close. */
+static void hold(void)
+{
+	struct file *file = filp_open("/dev/npt", O_RDWR, 0);
+
+	if (IS_ERR(file))
+		pr_info("no /dev/npt: %ld\n", PTR_ERR(file));
 }
 
 /* --- what takes a kernel with checkers -------------------------------------- */
@@ -156,7 +167,7 @@ static const struct {
 	const char *name;
 	void (*act)(void);
 } ways[] = {
-	{ "warn", warn }, { "oops", oops }, { "rcu", rcu }, { "atomic", atomic },
+	{ "warn", warn }, { "oops", oops }, { "hold", hold }, { "rcu", rcu }, { "atomic", atomic },
 	{ "list", list }, { "shift", shift }, { "bounds", bounds }, { "locks", locks },
 	{ "poison", poison }, { "freed", freed }, { "vmalloc", vmalloced }, { "leak", leak },
 };
