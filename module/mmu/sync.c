@@ -91,12 +91,13 @@ void npt_shadow_pte_write(struct npt_cpu *cpu, u64 gpa, u32 len)
 
 /* --- out of sync and back ---------------------------------------------------- */
 
+/* Several shadows of one table go together: the limit may be passed by so many. */
 bool npt_shadow_unsync(struct npt_mmu *mmu, u64 gfn)
 {
 	struct npt_sp *sp;
 
 	npt_assert_write(&mmu->lock);
-	if (!mmu->cfg.unsync)
+	if (!mmu->cfg.unsync || mmu->ctr[NPT_CTR_mmu_unsync] >= NPT_MAX_UNSYNC)
 		return false;
 	hlist_for_each_entry(sp, gfn_bucket(mmu, gfn), by_gfn)
 		if (sp->gfn == gfn && npt_sp_is_guest_table(sp) && sp->role.level > 1)

@@ -475,6 +475,62 @@ static void format_changed(void)
 		}
 }
 
+#define MANY	(NPT_MAX_UNSYNC + 8)	/* page tables from MANY_AT on */
+#define MANY_AT	0x200000ull
+#define MANY_PD	0x6000ull		/* two: PDPT[1] and PDPT[2] */
+#define MANY_WINDOW 0x8000ull		/* two: PD[4] and PD[5] map the tables */
+
+static u64 many_gva(unsigned int i)
+{
+	return GVA(512 + i, LEAF);
+}
+
+static void make_many(struct scene *s)
+{
+	unsigned int i, half;
+	u64 table;
+
+	env_add_slot(&s->env, MANY_AT, 4 << 20, NPT_SIZE_4K, false);
+	for (half = 0; half < 2; half++) {
+		put(s, PDPT, 1 + half, (MANY_PD + half * 0x1000) | USER);
+		put(s, PD, 4 + half, (MANY_WINDOW + half * 0x1000) | USER);
+	}
+	for (i = 0; i < MANY; i++) {
+		table = MANY_AT + i * 0x1000ull;
+		put(s, MANY_PD, i, table | USER);
+		put(s, MANY_WINDOW, i, table | KERNEL);
+		put(s, table, LEAF, PAGE_A | KERNEL);
+	}
+}
+
+/*
+ * A guest that writes to all its tables and flushes never: what a flush has to do in
+ * the end has a bound. Writes that go past it are emulated, and at once in effect.
+ */
+static void many_tables(void)
+{
+	struct npt_access_result res;
+	u64 e = PAGE_B | KERNEL;
+	unsigned int i, want;
+	struct scene s;
+
+	open_scene(&s, true, NULL);
+	make_many(&s);
+	for (i = 0; i < MANY; i++)
+		look(&s, many_gva(i), NPT_OP_READ);
+	for (i = 0; i < MANY; i++) {
+		env_data(s.cpu, GVA(4, i) + LEAF * 8, NPT_OP_WRITE, 0, &e, 8, &res);
+		CHECK_EQ(res.status, NPT_STATUS_OK, "status of the guest's write");
+		want = i + 1 < NPT_MAX_UNSYNC ? i + 1 : NPT_MAX_UNSYNC;
+		CHECK_EQ(s.env.mmu.ctr[NPT_CTR_mmu_unsync], want, "tables out of sync");
+	}
+	env_op(s.cpu, NPT_OP_FLUSH, 0);
+	CHECK_EQ(s.env.mmu.ctr[NPT_CTR_mmu_unsync], 0, "tables out of sync");
+	for (i = 0; i < MANY; i++)
+		look(&s, many_gva(i), NPT_OP_READ);
+	close_scene(&s);
+}
+
 static const struct test tests[] = {
 	{ "sync.user_bit", user_bit },
 	{ "sync.second_way", second_way },
@@ -487,6 +543,7 @@ static const struct test tests[] = {
 	{ "sync.flush_of_tag", flush_of_tag },
 	{ "sync.released", released },
 	{ "sync.format_changed", format_changed },
+	{ "sync.many_tables", many_tables },
 };
 
 int main(void)
