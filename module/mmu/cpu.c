@@ -49,6 +49,9 @@ void npt_mmu_destroy(struct npt_mmu *mmu)
 		npt_relax();
 	}
 	npt_map_destroy(mmu);
+	/* What is left now is lost: nothing leads to it any more. */
+	WARN_ON_ONCE(mmu->ctr[NPT_CTR_table_pages] || mmu->ctr[NPT_CTR_table_bytes]);
+	WARN_ON_ONCE(mmu->free_later || !list_empty(&mmu->sp_zapped));
 }
 
 void npt_mmu_slots_change(struct npt_mmu *mmu)
