@@ -82,6 +82,7 @@ enum failure {
 	FAIL_PASSING,
 	FAIL_VICTIM,
 	FAIL_OLD_VICTIM,	/* a page that the host threw away is still seen */
+	FAIL_ROUNDS,		/* what it has just told the host is gone */
 };
 
 /* --- the guest: compiled code that is copied to where it runs ----------------------- */
@@ -174,6 +175,7 @@ GUEST static void guest_main(volatile struct mailbox *m)
 	uint64_t round;
 
 	for (round = 1; !m->stop; round++) {
+		guest_expect(m, FAIL_ROUNDS, (uint64_t)&m->rounds, round - 1);
 		guest_arena(m, round);
 		guest_passing(m, round);
 		guest_victim(m, round);
@@ -361,6 +363,8 @@ static void take_exit(struct runner *r)
 			     (unsigned long long)r->box->failed,
 			     (unsigned long long)r->box->where, (unsigned long long)r->box->got,
 			     (unsigned long long)r->box->expected);
+		else if (!r->box->stop)
+			FAIL(r, "HLT in round %llu", (unsigned long long)r->box->rounds + 1);
 		break;
 	default:
 		FAIL(r, "exit %u, suberror %u", r->run->exit_reason, r->run->internal.suberror);
