@@ -144,9 +144,37 @@ static void run_emulated(const struct trial *t, struct machine *m)
 		CHECK_EQ(m->regs.rip, start + t->n, "RIP");
 }
 
+static bool is_fault(const struct npt_emul *e, const struct native_fault *f)
+{
+	return e->vector == f->vector && e->error == f->error &&
+	       (f->vector != PF_VECTOR || e->cr2 == f->cr2);
+}
+
+/*
+ * CMPS has two operands that may fault, and which of them is read first is the
+ * processor's choice: some of AMD's begin with ES:DI. SCAS has that one alone. True if
+ * @m ended where it faults, too; then @other has its exception.
+ */
+static bool di_first(const struct trial *t, const struct machine *m, struct machine *other)
+{
+	const u8 cmps = 0xa6, scas = 0xae;
+	u8 bytes[sizeof(t->bytes)];
+
+	if (!(t->form->how & STRING) || (t->bytes[t->n - 1] & 0xfe) != cmps)
+		return false;
+	memcpy(bytes, t->bytes, t->n);
+	bytes[t->n - 1] ^= cmps ^ scas;
+	*other = *m;
+	other->e.regs = &other->regs;
+	CHECK_EQ(npt_insn_decode(&other->e.insn, bytes, t->n, t->mode), (int)t->n, "length");
+	return npt_emul_step(&other->e) == NPT_EMUL_FAULT;
+}
+
 static void compare_fault(const struct trial *t, const struct machine *m)
 {
 	const struct native_fault *f = &t->fault;
+	const struct npt_emul *e = &m->e;
+	static struct machine other;
 
 	if (m->end != NPT_EMUL_FAULT) {
 		CHECK(!f->happened, "no exception, expected %llu, code %#llx, CR2 %#llx",
@@ -155,11 +183,13 @@ static void compare_fault(const struct trial *t, const struct machine *m)
 	}
 	CHECK(f->happened, "exception %u, code %#x, CR2 %#llx, expected none", m->e.vector,
 	      m->e.error, m->e.cr2);
-	CHECK_EQ(m->e.vector, f->vector, "exception");
-	CHECK_EQ(m->e.error, f->error, "error code");
+	if (!is_fault(&m->e, f) && di_first(t, m, &other))
+		e = &other.e;
+	CHECK_EQ(e->vector, f->vector, "exception");
+	CHECK_EQ(e->error, f->error, "error code");
 	CHECK_EQ(f->rip, t->mode == NPT_MODE_16 ? 0 : NATIVE_CODE, "RIP of the exception");
 	if (f->vector == PF_VECTOR)
-		CHECK_EQ(m->e.cr2, f->cr2, "CR2");
+		CHECK_EQ(e->cr2, f->cr2, "CR2");
 }
 
 static void compare(const struct trial *t, const struct machine *m)
