@@ -33,6 +33,10 @@ refused*)
 	exit "$LAB_FAILED"
 	;;
 esac
+if [ -e "$dir/hung" ]; then
+	say "the kernel did not boot within $boot_limit seconds, twice, its log is in $(keep_log)"
+	exit "$LAB_FAILED"
+fi
 if [ "$code" = 124 ] || [ "$code" = 137 ]; then
 	if [ "$status" = ready ]; then
 		say "the command was not done after $timeout seconds, the kernel's log is in $(keep_log)"
