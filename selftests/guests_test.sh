@@ -20,7 +20,7 @@ boot()
 	case $1:$code in
 	*:0|*:1)	;;
 	# npt.ko was never loaded there
-	kvm:124)	echo "ok 0 - $* # SKIP the lab did not answer any more" ;;
+	kvm:124|kvm:99)	echo "ok 0 - $* # SKIP the lab did not answer any more" ;;
 	*)		echo "not ok 0 - $*: the lab ended with status $code" ;;
 	esac
 }
