@@ -33,7 +33,7 @@ refused*)
 	exit "$LAB_FAILED"
 	;;
 esac
-if [ -e "$dir/hung" ]; then
+if [ -n "$hung" ]; then
 	say "the kernel did not boot within $boot_limit seconds, twice, its log is in $(keep_log)"
 	exit "$LAB_FAILED"
 fi
