@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # groups LINE...: run check on groups that print so: "NAME STATUS TAP", words of TAP apart by /
 groups()
 {
-	local name status tap
+	local line name status tap
 
 	: > "$tap_tmp/list"
 	for line in "$@"; do

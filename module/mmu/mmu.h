@@ -310,17 +310,18 @@ static inline u64 npt_work(const struct npt_mmu *mmu)
 
 /* Where to stop and let others in: about a millisecond from now. */
 #define NPT_WORK_SLICE 16384
-/*
- * Tables out of sync at a time: all are compared under one hold of the lock, which
- * takes some milliseconds at the most. Writes to others are emulated.
- */
-#define NPT_MAX_UNSYNC 512
 /* A table that is gone through counts as much as some leaves. */
 #define NPT_WORK_TABLE 64
 static inline u64 npt_work_slice(const struct npt_mmu *mmu)
 {
 	return npt_work(mmu) + NPT_WORK_SLICE;
 }
+
+/*
+ * Tables out of sync at a time: all are compared under one hold of the lock, which
+ * takes some milliseconds at the most. Writes to others are emulated.
+ */
+#define NPT_MAX_UNSYNC 512
 
 /* A zap that is carried out in slices, during which nothing may be filled there. */
 struct npt_zap {
